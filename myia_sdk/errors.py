@@ -1,0 +1,259 @@
+"""The error tree of the SDK.
+
+::
+
+    MyiaError
+    ├ ConfigurationError (ValueError)
+    ├ MissingExtraError (ImportError)
+    ├ LocalServerError (RuntimeError)
+    ├ QueueError
+    │ ├ QueueConnectionError (ConnectionError)
+    │ ├ JobNotFoundError (LookupError)
+    │ ├ InvalidJobError (ValueError)
+    │ │ └ PayloadTooLargeError
+    │ ├ DuplicateJobError
+    │ ├ InvalidTransitionError
+    │ ├ LeaseLostError
+    │ └ WaitTimeoutError (TimeoutError)
+    ├ JobFailedError
+    └ CertificationError
+      ├ InvalidRequestError (ValueError)
+      ├ ModelRejectedError (ValueError)
+      ├ DatasetError (ValueError)
+      ├ SuiteError (ValueError)
+      ├ UnknownModelError (LookupError)
+      ├ UnknownSuiteError (LookupError)
+      ├ ArtifactNotFoundError (LookupError)
+      ├ ComparisonError (ValueError)
+      ├ TransientCertificationError
+      ├ PermanentCertificationError
+      └ CertificateError
+        ├ SignatureError
+        ├ WrongSubjectError
+        ├ CertificateExpiredError
+        └ CertificateRevokedError
+"""
+
+from __future__ import annotations
+
+
+class MyiaError(Exception):
+    """Base of every error raised by the SDK."""
+
+
+class ConfigurationError(MyiaError, ValueError):
+    """A setting is missing, malformed or out of range."""
+
+
+class MissingExtraError(MyiaError, ImportError):
+    """A library that belongs to an optional extra is not installed.
+
+    Parameters
+    ----------
+    extra : str
+        Name of the extra of ``myia-sdk`` that brings the library.
+    needed_for : str
+        What asked for it, to complete "... is needed for <needed_for>".
+    """
+
+    def __init__(self, extra: str, needed_for: str) -> None:
+        self.extra = extra
+        self.needed_for = needed_for
+        super().__init__(
+            f"The extra [{extra}] is needed for {needed_for}; "
+            f'install it with: pip install "myia-sdk[{extra}]"'
+        )
+
+
+class LocalServerError(MyiaError, RuntimeError):
+    """The embedded server or its worker could not be started or stopped."""
+
+
+class QueueError(MyiaError):
+    """Base of the errors about the queue and its jobs."""
+
+
+class QueueConnectionError(QueueError, ConnectionError):
+    """No Redis server answered, or it refused the credentials."""
+
+
+class JobNotFoundError(QueueError, LookupError):
+    """No job with this id exists in the queue.
+
+    Parameters
+    ----------
+    job_id : str
+        The id that was asked for.
+    queue : str
+        Name of the queue that was searched.
+    """
+
+    def __init__(self, job_id: str, queue: str) -> None:
+        self.job_id = job_id
+        self.queue = queue
+        super().__init__(
+            f"Job {job_id!r} does not exist in queue {queue!r}: it was never "
+            "submitted, or it was removed by clean, retention or by hand."
+        )
+
+
+class InvalidJobError(QueueError, ValueError):
+    """A job cannot be accepted: its id, options or data are not valid."""
+
+
+class PayloadTooLargeError(InvalidJobError):
+    """The data of a job exceed the limit.
+
+    Parameters
+    ----------
+    size : int
+        Size of the data, bytes of UTF-8 JSON.
+    limit : int
+        Greatest accepted size, bytes.
+    """
+
+    def __init__(self, size: int, limit: int) -> None:
+        self.size = size
+        self.limit = limit
+        super().__init__(
+            f"The job data take {size:,} bytes, more than the limit of {limit:,}; "
+            "put large content into the artifact store and send its reference."
+        )
+
+
+class DuplicateJobError(QueueError):
+    """A job with this id exists already and the caller asked for a new one."""
+
+
+class InvalidTransitionError(QueueError):
+    """The job is not in a state that allows the operation.
+
+    Parameters
+    ----------
+    job_id : str
+        The job.
+    operation : str
+        What was asked, as a verb: ``"retry"``, ``"promote"``.
+    state : str
+        The state the job is in.
+    hint : str, optional
+        What to do instead.
+    """
+
+    def __init__(
+        self, job_id: str, operation: str, state: str, hint: str = ""
+    ) -> None:
+        self.job_id = job_id
+        self.operation = operation
+        self.state = state
+        text = f"Cannot {operation} job {job_id!r}: it is {state}."
+        super().__init__(f"{text} {hint}".rstrip())
+
+
+class LeaseLostError(QueueError):
+    """The worker no longer holds the lease of the job; its result is dropped."""
+
+
+class WaitTimeoutError(QueueError, TimeoutError):
+    """The job did not end within the time given; the job itself goes on."""
+
+
+class JobFailedError(MyiaError):
+    """The job ended in state ``failed``.
+
+    Parameters
+    ----------
+    job_id : str
+        The job.
+    reason : str
+        ``failedReason`` of the job: type name and message of the error.
+    attempts_made : int
+        How many attempts were used.
+    error_type : str, optional
+        Name of the original exception type, when the reason names one.
+    traceback_text : str, optional
+        Text of the last stack trace.
+    """
+
+    def __init__(
+        self,
+        job_id: str,
+        reason: str,
+        *,
+        attempts_made: int,
+        error_type: str | None = None,
+        traceback_text: str | None = None,
+    ) -> None:
+        self.job_id = job_id
+        self.reason = reason
+        self.attempts_made = attempts_made
+        self.error_type = error_type
+        self.traceback_text = traceback_text
+        plural = "attempt" if attempts_made == 1 else "attempts"
+        super().__init__(
+            f"Job {job_id!r} failed after {attempts_made} {plural}: {reason}"
+        )
+
+
+class CertificationError(MyiaError):
+    """Base of the errors of the certification engine."""
+
+
+class InvalidRequestError(CertificationError, ValueError):
+    """A certification request is incomplete or contradicts itself."""
+
+
+class ModelRejectedError(CertificationError, ValueError):
+    """The model is of a kind, format or condition that is not accepted."""
+
+
+class DatasetError(CertificationError, ValueError):
+    """The dataset is malformed or does not fit the model."""
+
+
+class SuiteError(CertificationError, ValueError):
+    """A suite definition is not valid; the message names file and key."""
+
+
+class UnknownModelError(CertificationError, LookupError):
+    """No registered model has this name."""
+
+
+class UnknownSuiteError(CertificationError, LookupError):
+    """No suite has this name."""
+
+
+class ArtifactNotFoundError(CertificationError, LookupError):
+    """The artifact store holds nothing under this digest."""
+
+
+class ComparisonError(CertificationError, ValueError):
+    """Two reports cannot be compared, for example because suites differ."""
+
+
+class TransientCertificationError(CertificationError):
+    """The model could not be measured now; another attempt may succeed."""
+
+
+class PermanentCertificationError(CertificationError):
+    """The model could not be measured and another attempt would not help."""
+
+
+class CertificateError(CertificationError):
+    """Base of the reasons for which a certificate is not accepted."""
+
+
+class SignatureError(CertificateError):
+    """The signature is missing, malformed, or not by a trusted key."""
+
+
+class WrongSubjectError(CertificateError):
+    """The certificate is about another model than the one presented."""
+
+
+class CertificateExpiredError(CertificateError):
+    """The certificate is not valid at this time, or carries no validity."""
+
+
+class CertificateRevokedError(CertificateError):
+    """The certificate is on the revocation list."""
