@@ -29,9 +29,11 @@
       ├ PermanentCertificationError
       └ CertificateError
         ├ SignatureError
+        ├ WrongPredicateError
         ├ WrongSubjectError
         ├ CertificateExpiredError
-        └ CertificateRevokedError
+        ├ CertificateRevokedError
+        └ NotCertifiedError
 """
 
 from __future__ import annotations
@@ -140,9 +142,7 @@ class InvalidTransitionError(QueueError):
         What to do instead.
     """
 
-    def __init__(
-        self, job_id: str, operation: str, state: str, hint: str = ""
-    ) -> None:
+    def __init__(self, job_id: str, operation: str, state: str, hint: str = "") -> None:
         self.job_id = job_id
         self.operation = operation
         self.state = state
@@ -247,6 +247,10 @@ class SignatureError(CertificateError):
     """The signature is missing, malformed, or not by a trusted key."""
 
 
+class WrongPredicateError(CertificateError):
+    """What was signed is not a test result of this SDK, or contradicts itself."""
+
+
 class WrongSubjectError(CertificateError):
     """The certificate is about another model than the one presented."""
 
@@ -257,3 +261,23 @@ class CertificateExpiredError(CertificateError):
 
 class CertificateRevokedError(CertificateError):
     """The certificate is on the revocation list."""
+
+
+class NotCertifiedError(CertificateError):
+    """The certificate is genuine and valid, but its verdict is not the one asked for.
+
+    Parameters
+    ----------
+    verdict : str
+        What the certificate says.
+    accepted : tuple of str
+        What the caller would have accepted.
+    """
+
+    def __init__(self, verdict: str, accepted: tuple[str, ...]) -> None:
+        self.verdict = verdict
+        self.accepted = accepted
+        super().__init__(
+            f"The certificate is genuine, but its verdict is {verdict!r}; "
+            f"accepted here: {', '.join(accepted)}."
+        )

@@ -8,11 +8,14 @@ so scored outages as bad models.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 
 class ErrorCategory(StrEnum):
@@ -80,8 +83,10 @@ CATEGORIES: Mapping[ErrorCategory, CategoryFacts] = MappingProxyType(
             severity=CategorySeverity.CRITICAL,
             message="The credentials are known but may not use this model.",
             suggestions=(
-                "On Bedrock, allow bedrock:InvokeModel and "
-                "bedrock:InvokeModelWithResponseStream for the model's ARN.",
+                (
+                    "On Bedrock, allow bedrock:InvokeModel and "
+                    "bedrock:InvokeModelWithResponseStream for the model's ARN."
+                ),
                 "Ask whether a policy of the organisation denies the model or region.",
                 "With an API key, check the project and the scopes it is limited to.",
             ),

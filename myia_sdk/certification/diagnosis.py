@@ -13,11 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 from myia_sdk.certification.categories import ErrorCategory
 
 _C = ErrorCategory
 
+#: Greater numbers in a header are taken for nonsense.
+_MAX_NUMBER = 1e9
 #: How far a chain of causes is followed.
 _MAX_CAUSES = 5
 
@@ -74,7 +77,7 @@ def _by_evidence(exception: BaseException) -> ErrorCategory | None:
     text = str(exception)
     if code is not None and code in _CODES:
         return _refined(_CODES[code], text)
-    if status is not None and status >= 400:
+    if status is not None and status >= HTTPStatus.BAD_REQUEST:
         return _refined(_by_status(status), text)
     return _by_type(exception)
 
@@ -96,7 +99,8 @@ def _by_status(status: int) -> ErrorCategory:
     known = _STATUSES.get(status)
     if known is not None:
         return known
-    return _C.TEMPORARILY_UNAVAILABLE if status >= 500 else _C.CONFIGURATION_ERROR
+    is_outage = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return _C.TEMPORARILY_UNAVAILABLE if is_outage else _C.CONFIGURATION_ERROR
 
 
 def _by_type(exception: BaseException) -> ErrorCategory | None:
@@ -194,7 +198,7 @@ def _number(value: object) -> float | None:
         number = float(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    return number if number is not None and 0 <= number < 1e9 else None
+    return number if number is not None and 0 <= number <= _MAX_NUMBER else None
 
 
 def _is_malformed(exception: BaseException) -> bool:
@@ -329,7 +333,8 @@ _PATTERNS: tuple[tuple[ErrorCategory, re.Pattern[str]], ...] = (
         _words(
             r"\bconnection (timed out|refused|reset|failed|aborted|closed)\b"
             r"|\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT)\b|\bsocket hang up\b"
-            r"|\bnetwork (error|is unreachable|unreachable)\b|\bpeer closed connection\b"
+            r"|\bnetwork (error|is unreachable|unreachable)\b"
+            r"|\bpeer closed connection\b"
         ),
     ),
     (
@@ -365,8 +370,9 @@ _PATTERNS: tuple[tuple[ErrorCategory, re.Pattern[str]], ...] = (
     (
         _C.CONFIGURATION_ERROR,
         _words(
-            r"\bcontext (length|size|window)\b|\bmaximum context\b|\bValidationException\b"
-            r"|\binference profile\b|\b(invalid|unsupported) region\b"
+            r"\bcontext (length|size|window)\b|\bmaximum context\b"
+            r"|\bValidationException\b|\binference profile\b"
+            r"|\b(invalid|unsupported) region\b"
         ),
     ),
     (_C.TIMEOUT, _words(r"\btimed out\b|\btime-?out\b|\bdeadline exceeded\b")),
