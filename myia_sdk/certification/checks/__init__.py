@@ -1,0 +1,264 @@
+"""Checks: one measured statement about a model each.
+
+A check is a function from a `CheckContext` to a `Measurement`, registered with
+`check`. The built-in ones live in the modules of this package, one per family; those
+of users are found through the entry points ``myia_sdk.checks`` and ``MYIA_PLUGINS``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pkgutil
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from threading import Lock
+from typing import TYPE_CHECKING, Self
+
+from myia_sdk.certification.budget import Budget
+from myia_sdk.certification.report import Outcome, Severity, Threshold
+from myia_sdk.certification.request import FAMILIES
+from myia_sdk.certification.retrying import RetryPolicy
+from myia_sdk.certification.samples import SampleLog
+from myia_sdk.errors import SuiteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import numpy as np
+
+    from myia_sdk.certification.datasets import Dataset
+    from myia_sdk.certification.models import Model
+    from myia_sdk.certification.records import JSON
+    from myia_sdk.certification.request import CertificationRequest
+
+#: Group of entry points whose modules register checks when imported.
+ENTRY_POINT_GROUP = "myia_sdk.checks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What a check returns.
+
+    Without ``outcome`` the value is judged by the threshold, with its rule.
+    """
+
+    value: float | None = None
+    outcome: Outcome | None = None
+    #: Bounds of the 95 % confidence interval of ``value``.
+    ci: tuple[float, float] | None = None
+    #: How many observations the value rests on.
+    n: int | None = None
+    message: str = ""
+    unit: str = ""
+    suggestions: tuple[str, ...] = ()
+    #: Further numbers; made JSON by the runner.
+    details: Mapping[str, object] = field(default_factory=dict)
+    #: Error category, when the check knows it better than its outcome tells.
+    category: str | None = None
+    #: Requests sent again.
+    retries: int = 0
+    #: Replaces the suite's severity, for abilities that the model declared.
+    severity: Severity | None = None
+    #: Replaces the suite's threshold, where the data decide it.
+    threshold: Threshold | None = None
+
+    @classmethod
+    def skipped(cls, why: str) -> Self:
+        """Say that the check does not apply, and why."""
+        return cls(outcome=Outcome.SKIPPED, message=why)
+
+
+class Shared:
+    """Values that several checks of one run need, each computed once."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, object] = {}
+        self._locks: dict[str, Lock] = {}
+        self._lock = Lock()
+
+    def get(self, key: str, make: Callable[[], object]) -> object:
+        """Return the value of ``key``, made by the first who asks."""
+        with self._lock:
+            lock = self._locks.setdefault(key, Lock())
+        with lock:
+            if key not in self._values:
+                self._values[key] = make()
+            return self._values[key]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckContext:
+    """What a check may use."""
+
+    #: Id of the check within its suite.
+    check_id: str
+    model: Model
+    dataset: Dataset | None
+    #: The check's own defaults, overlaid with the suite's and the request's values.
+    params: Mapping[str, JSON]
+    thresholds: Threshold
+    #: Seed of the run; the same seed gives the same measurement.
+    seed: int
+    request: CertificationRequest
+    sample_log: SampleLog = field(default_factory=SampleLog)
+    budget: Budget = field(default_factory=Budget)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    shared: Shared = field(default_factory=Shared)
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """A new random generator, made of the seed and the check's id.
+
+        Each access starts the same stream again; keep it in a variable.
+        """
+        import numpy as np
+
+        digest = hashlib.sha256(self.check_id.encode()).digest()
+        return np.random.default_rng([self.seed, int.from_bytes(digest[:8], "big")])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A registered check."""
+
+    id: str
+    version: str
+    title: str
+    kinds: tuple[str, ...]
+    run: Callable[[CheckContext], Measurement]
+    #: The parameters the check understands, with their defaults.
+    params: Mapping[str, JSON] = field(default_factory=dict)
+    #: Threshold where the suite gives none.
+    threshold: Threshold = field(default_factory=Threshold)
+    #: Whatever else decides what is measured (prompts, pairs); part of the digest.
+    material: object = None
+
+
+_registry: dict[tuple[str, str], Check] = {}
+
+
+def check(
+    check_id: str,
+    *,
+    version: str,
+    title: str,
+    kinds: Iterable[str],
+    params: Mapping[str, JSON] | None = None,
+    threshold: Threshold | None = None,
+    material: object = None,
+) -> Callable[
+    [Callable[[CheckContext], Measurement]], Callable[[CheckContext], Measurement]
+]:
+    """Register a function as a check.
+
+    Parameters
+    ----------
+    check_id : str
+        Name by which suites call it; unique among the checks of a kind.
+    version : str
+        Raise it whenever the same model could be measured differently.
+    title : str
+        What is measured, for people.
+    kinds : iterable of str
+        Families of models it applies to.
+    params : mapping, optional
+        Parameters and their defaults; a suite may set these and no others.
+    threshold : Threshold, optional
+        Used where the suite gives none.
+    material : JSON, optional
+        Prompts or data that belong to the check's identity.
+
+    Examples
+    --------
+    >>> @check("few-features", version="1", title="Few features", kinds=["classifier"])
+    ... def few_features(context):
+    ...     width = context.dataset.features.width
+    ...     return Measurement(value=width, n=1, message=f"{width} features")
+    """
+    kinds = tuple(kinds)
+    unknown = [kind for kind in kinds if kind not in FAMILIES]
+    if unknown or not kinds:
+        raise SuiteError(
+            f"Check {check_id!r} has kinds {list(kinds)}; "
+            f"give some of {', '.join(FAMILIES)}."
+        )
+
+    def register(
+        function: Callable[[CheckContext], Measurement],
+    ) -> Callable[[CheckContext], Measurement]:
+        registered = Check(
+            id=check_id,
+            version=version,
+            title=title,
+            kinds=kinds,
+            run=function,
+            params=dict(params or {}),
+            threshold=threshold or Threshold(),
+            material=material,
+        )
+        for kind in kinds:
+            known = _registry.get((kind, check_id))
+            if known is not None and not _same_function(known.run, function):
+                raise SuiteError(
+                    f"Two checks for kind {kind!r} are called {check_id!r}: "
+                    f"{_address(known.run)} and {_address(function)}; rename one."
+                )
+            _registry[kind, check_id] = registered
+        return function
+
+    return register
+
+
+def find_check(check_id: str, kind: str, plugins: tuple[str, ...] = ()) -> Check | None:
+    """Return the check of this id for models of this kind, if there is one."""
+    load_checks(plugins)
+    return _registry.get((kind, check_id))
+
+
+def list_checks(kind: str, plugins: tuple[str, ...] = ()) -> list[Check]:
+    """Return the checks for models of this kind, by id."""
+    load_checks(plugins)
+    return sorted(
+        (found for (its_kind, _), found in _registry.items() if its_kind == kind),
+        key=lambda found: found.id,
+    )
+
+
+@cache
+def load_checks(plugins: tuple[str, ...] = ()) -> None:
+    """Import the modules that register checks: ours, entry points, plugins.
+
+    Raises
+    ------
+    SuiteError
+        A plugin cannot be imported.
+    """
+    for module in pkgutil.iter_modules(__path__, __name__ + "."):
+        import_module(module.name)
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        _load_plugin(entry.module, f"The entry point {entry.name!r}")
+    for name in plugins:
+        _load_plugin(name, "MYIA_PLUGINS")
+
+
+def _load_plugin(name: str, origin: str) -> None:
+    try:
+        import_module(name)
+    except ImportError as exc:
+        raise SuiteError(
+            f"{origin} names the module {name!r}, which cannot be imported: {exc}. "
+            "Install it, or correct the name."
+        ) from exc
+
+
+def _same_function(one: object, other: object) -> bool:
+    return _address(one) == _address(other)
+
+
+def _address(function: object) -> str:
+    return (
+        f"{getattr(function, '__module__', '?')}."
+        f"{getattr(function, '__qualname__', repr(function))}"
+    )

@@ -1,0 +1,408 @@
+"""The report of a certification: what each check found, and the verdict.
+
+A report is plain data. Its record is the return value of the certification's
+job, so everything here is pure and survives a round trip through JSON.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
+
+from myia_sdk.certification.records import JSON, RecordReader, json_safe
+from myia_sdk.errors import CertificationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Version of the report's record. Readers ignore keys they do not know.
+SCHEMA_VERSION = "1.0"
+
+_Member = TypeVar("_Member", bound=StrEnum)
+
+Comparator = Literal["<=", ">=", "<", ">", "=="]
+COMPARATORS: tuple[Comparator, ...] = ("<=", ">=", "<", ">", "==")
+
+
+class Outcome(StrEnum):
+    """What a check found."""
+
+    PASSED = "passed"
+    WARNED = "warned"
+    FAILED = "failed"
+    #: The check could not be measured; it carries an error category.
+    ERROR = "error"
+    #: The check does not apply to this model or these data.
+    SKIPPED = "skipped"
+
+
+#: Outcomes that say something about the model and so enter the score.
+MEASURED_OUTCOMES = frozenset({Outcome.PASSED, Outcome.WARNED, Outcome.FAILED})
+
+
+class Severity(StrEnum):
+    """How much a check matters for the verdict."""
+
+    #: Failing it fails the certification.
+    CRITICAL = "critical"
+    MAJOR = "major"
+    MINOR = "minor"
+
+
+class Verdict(StrEnum):
+    """What a certification concludes; a job may be completed with ``failed``."""
+
+    CERTIFIED = "certified"
+    QUALITY_WARNING = "quality_warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """What a measured value is compared with.
+
+    With ``rule="value"`` the value itself is compared: ``passed`` first, then
+    ``warned``. With ``rule="bound"``, meant for rates and other estimates from a
+    sample, the confidence bound must reach ``passed`` for a pass; a point estimate
+    that reaches it while the bound does not is a warning.
+    """
+
+    comparator: Comparator = ">="
+    #: The value that earns a pass; ``None`` means the check judges itself.
+    passed: float | None = None
+    #: The value that still earns a warning instead of a failure.
+    warned: float | None = None
+    rule: Literal["value", "bound"] = "value"
+
+    def __post_init__(self) -> None:
+        if self.comparator not in COMPARATORS:
+            raise CertificationError(
+                f"The comparator is {self.comparator!r}; "
+                f"it must be one of {', '.join(COMPARATORS)}."
+            )
+        if self.rule not in {"value", "bound"}:
+            raise CertificationError(
+                f"The rule is {self.rule!r}; it must be 'value' or 'bound'."
+            )
+
+    def accepts(self, value: float, limit: float) -> bool:
+        """Tell whether ``value`` stands in the wanted relation to ``limit``."""
+        match self.comparator:
+            case "<=":
+                return value <= limit
+            case ">=":
+                return value >= limit
+            case "<":
+                return value < limit
+            case ">":
+                return value > limit
+            case "==":
+                return math.isclose(value, limit, rel_tol=1e-12)
+
+    def judge(self, value: float, interval: tuple[float, float] | None) -> Outcome:
+        """Outcome of a value with its confidence interval, if it has one."""
+        if self.passed is None:
+            return Outcome.PASSED
+        point_passes = self.accepts(value, self.passed)
+        if point_passes and self.rule == "bound" and interval is not None:
+            bound = interval[1] if self.comparator in {"<=", "<"} else interval[0]
+            return (
+                Outcome.PASSED if self.accepts(bound, self.passed) else Outcome.WARNED
+            )
+        if point_passes:
+            return Outcome.PASSED
+        if self.warned is not None and self.accepts(value, self.warned):
+            return Outcome.WARNED
+        return Outcome.FAILED
+
+    def to_record(self) -> dict[str, JSON]:
+        """Return the JSON object of this threshold."""
+        return {
+            "comparator": self.comparator,
+            "passed": self.passed,
+            "warned": self.warned,
+            "rule": self.rule,
+        }
+
+    @classmethod
+    def from_record(
+        cls,
+        record: object,
+        where: str = "threshold",
+        error: type[CertificationError] = CertificationError,
+    ) -> Self:
+        """Read the JSON object of a threshold, strictly."""
+        reader = RecordReader(record, where, error)
+        comparator = reader.text("comparator", ">=")
+        rule = reader.text("rule", "value")
+        if comparator not in COMPARATORS:
+            raise error(
+                f"{where}: 'comparator' is {comparator!r}; "
+                f"it must be one of {', '.join(COMPARATORS)}."
+            )
+        if rule not in {"value", "bound"}:
+            raise error(f"{where}: 'rule' is {rule!r}; it must be 'value' or 'bound'.")
+        threshold = cls(
+            comparator=comparator,
+            passed=reader.number("passed"),
+            warned=reader.number("warned"),
+            rule=rule,  # type: ignore[arg-type]
+        )
+        reader.refuse_rest()
+        return threshold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRecord:
+    """What one check of a suite found about one model."""
+
+    #: Id within the suite.
+    id: str
+    #: Version of the check's implementation.
+    version: str
+    title: str
+    severity: Severity
+    outcome: Outcome
+    #: The measured value, ``None`` when there is none.
+    value: float | None = None
+    #: Unit of ``value`` and of the threshold, empty for shares and scores.
+    unit: str = ""
+    threshold: Threshold | None = None
+    #: Bounds of the 95 % confidence interval of ``value``.
+    ci_low: float | None = None
+    ci_high: float | None = None
+    #: How many observations ``value`` rests on.
+    sample_size: int | None = None
+    duration_ms: float = 0.0
+    message: str = ""
+    #: Error category, for the outcomes ``failed`` and ``error``.
+    category: str | None = None
+    #: Whether an error may pass by itself, so that another attempt makes sense.
+    temporary: bool = False
+    #: What to do about it.
+    suggestions: tuple[str, ...] = ()
+    #: Requests that were sent again because of a temporary error.
+    retries: int = 0
+    #: Further numbers of the check, JSON only.
+    details: Mapping[str, JSON] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("value", "ci_low", "ci_high"):
+            number = getattr(self, name)
+            if number is not None and not math.isfinite(number):
+                raise CertificationError(
+                    f"Check {self.id!r} has {name} = {number}; it must be finite."
+                )
+
+    def to_record(self) -> dict[str, JSON]:
+        """Return the JSON object of this record."""
+        return {
+            "id": self.id,
+            "version": self.version,
+            "title": self.title,
+            "severity": self.severity.value,
+            "outcome": self.outcome.value,
+            "value": self.value,
+            "unit": self.unit,
+            "threshold": self.threshold.to_record() if self.threshold else None,
+            "ci_low": self.ci_low,
+            "ci_high": self.ci_high,
+            "sample_size": self.sample_size,
+            "duration_ms": round(self.duration_ms, 3),
+            "message": self.message,
+            "category": self.category,
+            "temporary": self.temporary,
+            "suggestions": list(self.suggestions),
+            "retries": self.retries,
+            "details": json_safe(self.details),
+        }
+
+    @classmethod
+    def from_record(cls, record: object) -> Self:
+        """Read the JSON object of a record; unknown keys are ignored."""
+        reader = RecordReader(record, "A check of the report", CertificationError)
+        check_id = reader.text("id")
+        reader.where = f"Check {check_id!r} of the report"
+        threshold = reader.optional_mapping("threshold")
+        return cls(
+            id=check_id,
+            version=reader.text("version"),
+            title=reader.text("title", ""),
+            severity=_member(Severity, reader, "severity"),
+            outcome=_member(Outcome, reader, "outcome"),
+            value=reader.number("value"),
+            unit=reader.text("unit", ""),
+            threshold=None if threshold is None else Threshold.from_record(threshold),
+            ci_low=reader.number("ci_low"),
+            ci_high=reader.number("ci_high"),
+            sample_size=reader.optional_integer("sample_size"),
+            duration_ms=reader.number("duration_ms") or 0.0,
+            message=reader.text("message", ""),
+            category=reader.optional_text("category"),
+            temporary=reader.boolean("temporary", default=False),
+            suggestions=reader.texts("suggestions"),
+            retries=reader.integer("retries", 0),
+            details=_json_object(reader, "details"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything a certification found out about one model."""
+
+    suite_id: str
+    suite_version: str
+    #: ``sha256:...`` of what the suite measures; equal digests are comparable.
+    suite_digest: str
+    #: Record of the model's reference.
+    model: Mapping[str, JSON]
+    #: Record of the dataset's reference, if the suite used one.
+    dataset: Mapping[str, JSON] | None = None
+    region: str | None = None
+    started_at: datetime
+    finished_at: datetime
+    checks: tuple[CheckRecord, ...]
+    #: Weighted share of what was measured and passed, 0 to 100.
+    score: float
+    #: ``A`` to ``F``; A and B are certified, C and D a warning, F failed.
+    rating: str
+    verdict: Verdict
+    #: The most severe category over all checks, ``None`` when nothing was wrong.
+    error_category: str | None = None
+    #: Why the verdict is what it is, one sentence each.
+    reasons: tuple[str, ...] = ()
+    #: What the model said about itself when it was loaded: type, classes,
+    #: resolved model name, system fingerprint.
+    resolved: Mapping[str, JSON] = field(default_factory=dict)
+    #: Versions of Python and of the libraries, seed, platform.
+    environment: Mapping[str, JSON] = field(default_factory=dict)
+    #: ``{"artifact": "sha256:...", "samples": n}``, if samples were recorded.
+    sample_log: Mapping[str, JSON] | None = None
+    #: Requests, tokens and cost spent, if the model counts them.
+    usage: Mapping[str, JSON] | None = None
+    #: The signed certificate, put in by the worker after the run.
+    certificate: Mapping[str, JSON] | None = None
+    schema_version: str = SCHEMA_VERSION
+
+    def check(self, check_id: str) -> CheckRecord:
+        """Return the record of one check.
+
+        Raises
+        ------
+        CertificationError
+            The suite has no check of this id.
+        """
+        for record in self.checks:
+            if record.id == check_id:
+                return record
+        known = ", ".join(record.id for record in self.checks)
+        raise CertificationError(
+            f"The report has no check {check_id!r}; it has: {known}."
+        )
+
+    def with_outcome(self, *outcomes: Outcome) -> tuple[CheckRecord, ...]:
+        """Return the checks that ended with one of the outcomes, in order."""
+        return tuple(record for record in self.checks if record.outcome in outcomes)
+
+    @property
+    def duration_ms(self) -> float:
+        """Wall time of the run, milliseconds."""
+        return (self.finished_at - self.started_at).total_seconds() * 1000
+
+    def to_record(self) -> dict[str, JSON]:
+        """Return the JSON object of this report."""
+        return {
+            "schema_version": self.schema_version,
+            "suite_id": self.suite_id,
+            "suite_version": self.suite_version,
+            "suite_digest": self.suite_digest,
+            "model": json_safe(self.model),
+            "dataset": json_safe(self.dataset),
+            "region": self.region,
+            "started_at": self.started_at.astimezone(UTC).isoformat(),
+            "finished_at": self.finished_at.astimezone(UTC).isoformat(),
+            "checks": [record.to_record() for record in self.checks],
+            "score": self.score,
+            "rating": self.rating,
+            "verdict": self.verdict.value,
+            "error_category": self.error_category,
+            "reasons": list(self.reasons),
+            "resolved": json_safe(self.resolved),
+            "environment": json_safe(self.environment),
+            "sample_log": json_safe(self.sample_log),
+            "usage": json_safe(self.usage),
+            "certificate": json_safe(self.certificate),
+        }
+
+    @classmethod
+    def from_record(cls, record: object) -> Self:
+        """Read the JSON object of a report; unknown keys are ignored.
+
+        Raises
+        ------
+        CertificationError
+            A key is missing or has the wrong type; the message names it.
+        """
+        reader = RecordReader(record, "The report", CertificationError)
+        return cls(
+            schema_version=reader.text("schema_version"),
+            suite_id=reader.text("suite_id"),
+            suite_version=reader.text("suite_version"),
+            suite_digest=reader.text("suite_digest"),
+            model=_json_object(reader, "model"),
+            dataset=_optional_json_object(reader, "dataset"),
+            region=reader.optional_text("region"),
+            started_at=_moment(reader, "started_at"),
+            finished_at=_moment(reader, "finished_at"),
+            checks=tuple(
+                CheckRecord.from_record(item) for item in reader.items("checks")
+            ),
+            score=reader.number("score") or 0.0,
+            rating=reader.text("rating"),
+            verdict=_member(Verdict, reader, "verdict"),
+            error_category=reader.optional_text("error_category"),
+            reasons=reader.texts("reasons"),
+            resolved=_json_object(reader, "resolved"),
+            environment=_json_object(reader, "environment"),
+            sample_log=_optional_json_object(reader, "sample_log"),
+            usage=_optional_json_object(reader, "usage"),
+            certificate=_optional_json_object(reader, "certificate"),
+        )
+
+
+def _member(kind: type[_Member], reader: RecordReader, key: str) -> _Member:
+    value = reader.text(key)
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(member.value for member in kind)
+        raise CertificationError(
+            f"{reader.where}: {key!r} is {value!r}; it must be one of {known}."
+        ) from None
+
+
+def _moment(reader: RecordReader, key: str) -> datetime:
+    text = reader.text(key)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise CertificationError(
+            f"{reader.where}: {key!r} is {text!r}; it must be an ISO 8601 time."
+        ) from None
+    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+
+
+def _json_object(reader: RecordReader, key: str) -> dict[str, JSON]:
+    return {name: json_safe(item) for name, item in reader.mapping(key).items()}
+
+
+def _optional_json_object(reader: RecordReader, key: str) -> dict[str, JSON] | None:
+    value = reader.optional_mapping(key)
+    return (
+        None
+        if value is None
+        else {name: json_safe(item) for name, item in value.items()}
+    )

@@ -1,0 +1,365 @@
+"""What is asked for: a model, a suite, a dataset, a region, parameters.
+
+The record of a request is the data of its job, so it holds references only:
+digests of artifacts, addresses, import paths and names of secrets, never the
+things themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Literal, Self
+from urllib.parse import urlsplit
+
+from myia_sdk.certification.records import JSON, RecordReader, json_safe
+from myia_sdk.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from myia_sdk.certification.artifacts import ArtifactStore
+
+ModelKind = Literal[
+    "sklearn",
+    "onnx",
+    "python",
+    "openai",
+    "bedrock",
+    "openai-embedding",
+    "python-embedding",
+]
+MODEL_KINDS: tuple[str, ...] = (
+    "sklearn",
+    "onnx",
+    "python",
+    "openai",
+    "bedrock",
+    "openai-embedding",
+    "python-embedding",
+)
+
+#: What a model does and a suite measures.
+Family = Literal["classifier", "regressor", "chat", "embedding"]
+FAMILIES: tuple[str, ...] = ("classifier", "regressor", "chat", "embedding")
+
+_REQUIRED: dict[str, tuple[str, ...]] = {
+    "sklearn": ("artifact",),
+    "onnx": ("artifact",),
+    "python": ("factory",),
+    "openai": ("model",),
+    "bedrock": ("model",),
+    "openai-embedding": ("model",),
+    "python-embedding": ("factory",),
+}
+_FIXED_FAMILIES = {
+    "openai": "chat",
+    "bedrock": "chat",
+    "openai-embedding": "embedding",
+    "python-embedding": "embedding",
+}
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_SECRET = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRef:
+    """Where a model is and which adapter speaks to it."""
+
+    kind: str
+    name: str
+    #: What the model does; known from the kind for endpoints.
+    family: str | None = None
+    #: ``sha256:...`` of the model's bytes in the artifact store.
+    artifact: str | None = None
+    #: ``"skops"`` or ``"onnx"``.
+    format: str | None = None
+    #: Base URL of an endpoint, without credentials.
+    url: str | None = None
+    #: Name by which the endpoint knows the model.
+    model: str | None = None
+    #: Reference of the credential, ``"env:OPENAI_API_KEY"``; never the credential.
+    secret: str | None = None
+    #: Import path of a factory on the worker, ``"package.module:function"``.
+    factory: str | None = None
+    region: str | None = None
+    #: Vendor of a chat model, chooses the vendor checks.
+    vendor: str | None = None
+    #: Further options of the adapter, JSON only: declared abilities, prices.
+    options: Mapping[str, JSON] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in MODEL_KINDS:
+            raise InvalidRequestError(
+                f"The model's 'kind' is {self.kind!r}; "
+                f"it must be one of {', '.join(MODEL_KINDS)}."
+            )
+        if not self.name:
+            raise InvalidRequestError("The model's 'name' is empty; give it a name.")
+        for key in _REQUIRED[self.kind]:
+            if not getattr(self, key):
+                raise InvalidRequestError(
+                    f"A model of kind {self.kind!r} needs the key {key!r}; add it."
+                )
+        if self.family is None:
+            object.__setattr__(self, "family", _FIXED_FAMILIES.get(self.kind))
+        elif self.family not in FAMILIES:
+            raise InvalidRequestError(
+                f"The model's 'family' is {self.family!r}; "
+                f"it must be one of {', '.join(FAMILIES)}."
+            )
+        self._check_references()
+
+    def _check_references(self) -> None:
+        if self.artifact is not None:
+            require_digest(self.artifact, "The model's 'artifact'")
+        if self.factory is not None and not _FACTORY.fullmatch(self.factory):
+            raise InvalidRequestError(
+                f"The model's 'factory' is {self.factory!r}; "
+                "it must look like 'package.module:function'."
+            )
+        if self.secret is not None and not _SECRET.fullmatch(self.secret):
+            raise InvalidRequestError(
+                "The model's 'secret' must be a reference such as "
+                "'env:OPENAI_API_KEY'; the secret itself must never be in a request."
+            )
+        if self.url is not None:
+            self._check_url(self.url)
+
+    @staticmethod
+    def _check_url(url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise InvalidRequestError(
+                "The model's 'url' must start with http:// or https:// and name a host."
+            )
+        if parts.username or parts.password:
+            raise InvalidRequestError(
+                "The model's 'url' contains credentials; put them into an environment "
+                "variable of the worker and name it in 'secret'."
+            )
+
+    def to_record(self) -> dict[str, JSON]:
+        """Return the JSON object of this reference, without empty keys."""
+        record: dict[str, JSON] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if value is not None and value != {}:
+                record[item.name] = json_safe(value)
+        return record
+
+    @classmethod
+    def from_record(cls, record: object) -> Self:
+        """Read the JSON object of a reference, strictly."""
+        reader = RecordReader(record, "The model", InvalidRequestError)
+        kind = reader.text("kind")
+        texts = {
+            key: reader.optional_text(key)
+            for key in (
+                *("family", "artifact", "format", "url", "model", "secret"),
+                *("factory", "region", "vendor"),
+            )
+        }
+        fallback = texts["model"] or texts["factory"] or texts["artifact"] or kind
+        reference = cls(
+            kind=kind,
+            name=reader.text("name", fallback),
+            options={k: json_safe(v) for k, v in reader.mapping("options").items()},
+            **texts,
+        )
+        reader.refuse_rest()
+        return reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetRef:
+    """Where a dataset is: a table with features and, if needed, a target."""
+
+    #: ``sha256:...`` of the Parquet file in the artifact store.
+    artifact: str
+    rows: int
+    format: str = "parquet"
+    #: Column that holds the truth.
+    target: str | None = None
+    name: str | None = None
+    #: Columns whose groups are compared for fairness.
+    sensitive: tuple[str, ...] = ()
+    #: The data the model was trained with, if given.
+    train: DatasetRef | None = None
+
+    def __post_init__(self) -> None:
+        require_digest(self.artifact, "The dataset's 'artifact'")
+        if self.format != "parquet":
+            raise InvalidRequestError(
+                f"The dataset's 'format' is {self.format!r}; it must be 'parquet'."
+            )
+        if self.rows < 1:
+            raise InvalidRequestError(
+                f"The dataset's 'rows' is {self.rows}; it needs at least one row."
+            )
+
+    def to_record(self) -> dict[str, JSON]:
+        """Return the JSON object of this reference."""
+        return {
+            "artifact": self.artifact,
+            "format": self.format,
+            "target": self.target,
+            "rows": self.rows,
+            "name": self.name,
+            "sensitive": list(self.sensitive),
+            "train": self.train.to_record() if self.train else None,
+        }
+
+    @classmethod
+    def from_record(cls, record: object, where: str = "The dataset") -> Self:
+        """Read the JSON object of a reference, strictly."""
+        reader = RecordReader(record, where, InvalidRequestError)
+        train = reader.optional_mapping("train")
+        reference = cls(
+            artifact=reader.text("artifact"),
+            format=reader.text("format", "parquet"),
+            target=reader.optional_text("target"),
+            rows=reader.integer("rows", 1),
+            name=reader.optional_text("name"),
+            sensitive=reader.texts("sensitive"),
+            train=None
+            if train is None
+            else cls.from_record(train, f"{where}'s 'train'"),
+        )
+        reader.refuse_rest()
+        return reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificationRequest:
+    """One certification: what a job of the task ``certify`` carries."""
+
+    model: ModelRef
+    #: Name of a suite, or the suite itself as the object its TOML file holds.
+    suite: str | Mapping[str, JSON]
+    dataset: DatasetRef | None = None
+    region: str | None = None
+    #: ``seed``, ``concurrency``, ``max_cost`` and, under ``checks``, parameters and
+    #: thresholds of single checks that differ from the suite's.
+    parameters: Mapping[str, JSON] = field(default_factory=dict)
+
+    @property
+    def suite_name(self) -> str:
+        """Id of the suite, whether it was given by name or in full."""
+        if isinstance(self.suite, str):
+            return self.suite
+        head = self.suite.get("suite")
+        name = head.get("id") if isinstance(head, dict) else None
+        return name if isinstance(name, str) else "?"
+
+    def to_record(self) -> dict[str, JSON]:
+        """Return the JSON object of this request: the data of its job."""
+        return {
+            "model": self.model.to_record(),
+            "suite": json_safe(self.suite),
+            "dataset": self.dataset.to_record() if self.dataset else None,
+            "region": self.region,
+            "parameters": json_safe(self.parameters),
+        }
+
+    @classmethod
+    def from_record(cls, record: object) -> Self:
+        """Read the data of a job, strictly.
+
+        Raises
+        ------
+        InvalidRequestError
+            A key is missing, unknown or of the wrong type; the message names it.
+        """
+        reader = RecordReader(record, "The request", InvalidRequestError)
+        suite = reader.anything("suite")
+        if not isinstance(suite, str | dict):
+            raise InvalidRequestError(
+                "The request's 'suite' must be a name or a suite's object, "
+                f"not {type(suite).__name__}."
+            )
+        dataset = reader.optional_mapping("dataset")
+        request = cls(
+            model=ModelRef.from_record(reader.anything("model")),
+            suite=suite,
+            dataset=None if dataset is None else DatasetRef.from_record(dataset),
+            region=reader.optional_text("region"),
+            parameters={
+                key: json_safe(value)
+                for key, value in reader.mapping("parameters").items()
+            },
+        )
+        reader.refuse_rest()
+        return request
+
+    @classmethod
+    def build(
+        cls,
+        model: object,
+        *,
+        suite: object,
+        artifacts: ArtifactStore,
+        dataset: object = None,
+        region: str | None = None,
+        parameters: Mapping[str, JSON] | None = None,
+        name: str | None = None,
+        plugins: tuple[str, ...] = (),
+    ) -> CertificationRequest:
+        """Check everything that can be checked now, and store model and data.
+
+        Parameters
+        ----------
+        model : estimator, path, ModelRef or mapping
+            A fitted scikit-learn estimator, a ``.skops`` or ``.onnx`` file, or a
+            reference, for endpoints and factories.
+        suite : str, path, mapping or Suite
+            Name of a suite, a TOML file, or the suite's own object.
+        artifacts : ArtifactStore
+            Where model and data are stored, once everything was found valid.
+        dataset : Dataset, tuple, mapping or DatasetRef, optional
+            The test data: ``(X, y)``, ``(frame, "target column")``, a mapping with the
+            keys ``X y train sensitive``, or a `Dataset`.
+        region : str, optional
+            Region of the endpoint.
+        parameters : mapping, optional
+            See the attribute of this name.
+        name : str, optional
+            How the model is called; the estimator's class or the file's name if not
+            given.
+        plugins : tuple of str, optional
+            Modules that hold checks and factories of the user.
+
+        Raises
+        ------
+        ModelRejectedError, DatasetError, UnknownSuiteError, SuiteError
+        InvalidRequestError
+            What is wrong, with the value and what to do. Nothing was stored.
+        """
+        from myia_sdk.certification.submission import build_request
+
+        return build_request(
+            model,
+            suite=suite,
+            artifacts=artifacts,
+            dataset=dataset,
+            region=region,
+            parameters=parameters or {},
+            name=name,
+            plugins=plugins,
+        )
+
+
+def require_digest(value: object, what: str) -> str:
+    """Return ``value`` if it is a digest of the form ``sha256:<64 hex digits>``.
+
+    Raises
+    ------
+    InvalidRequestError
+        It is not; a digest names a file, so nothing else is let through.
+    """
+    if not isinstance(value, str) or not _DIGEST.fullmatch(value):
+        raise InvalidRequestError(
+            f"{what} is {value!r}; it must be 'sha256:' and 64 lower-case hex digits."
+        )
+    return value

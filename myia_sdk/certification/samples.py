@@ -1,0 +1,73 @@
+"""The log of samples: every prompt, answer, latency and retry of a run."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from myia_sdk.certification.records import JSON, json_safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from myia_sdk.certification.artifacts import ArtifactStore
+
+
+class SampleLog:
+    """Collects records of single requests or rows; safe to share between threads.
+
+    Parameters
+    ----------
+    max_samples : int
+        Samples kept; those beyond are counted and dropped.
+    """
+
+    def __init__(self, max_samples: int = 20_000) -> None:
+        self.max_samples = max_samples
+        self.dropped = 0
+        self._samples: list[dict[str, JSON]] = []
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def append(self, check: str, sample: Mapping[str, object]) -> None:
+        """Keep one sample of a check."""
+        record = {"check": check, **{k: json_safe(v) for k, v in sample.items()}}
+        with self._lock:
+            if len(self._samples) < self.max_samples:
+                self._samples.append(record)
+            else:
+                self.dropped += 1
+
+    def to_bytes(self) -> bytes:
+        """Return the samples as gzip-compressed JSON lines, grouped by check.
+
+        The same samples give the same bytes: the sort by check is stable and the
+        compressed file carries no time.
+        """
+        with self._lock:
+            ordered = sorted(self._samples, key=lambda sample: str(sample["check"]))
+        lines = (json.dumps(sample, ensure_ascii=False) for sample in ordered)
+        text = "".join(f"{line}\n" for line in lines)
+        return gzip.compress(text.encode("utf-8", "surrogatepass"), mtime=0)
+
+    def store(self, artifacts: ArtifactStore) -> dict[str, JSON] | None:
+        """Put the log into the artifact store; ``None`` when it is empty."""
+        if not self._samples:
+            return None
+        return {
+            "artifact": artifacts.put_bytes(self.to_bytes()),
+            "format": "jsonl.gz",
+            "samples": len(self._samples),
+            "dropped": self.dropped,
+        }
+
+
+def read_samples(content: bytes) -> Iterator[dict[str, JSON]]:
+    """Yield the samples of a stored log."""
+    text = gzip.decompress(content).decode("utf-8", "surrogatepass")
+    for line in text.splitlines():
+        yield json.loads(line)
