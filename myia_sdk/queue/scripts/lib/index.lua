@@ -1,0 +1,55 @@
+-- include: sdk
+-- Search index: one sorted set per label value, scored by the job's creation time.
+-- `tags` holds several values, separated by commas; each is found by itself.
+local LABEL = 'label:'
+
+local function index_keys(base, name, value)
+  local root = sdk(base) .. 'index:' .. name .. ':'
+  if name ~= 'tags' then
+    return { root .. value }
+  end
+  local keys = {}
+  for tag in value:gmatch('[^,]+') do
+    keys[#keys + 1] = root .. tag
+  end
+  return keys
+end
+
+local function index_add(base, id, name, value, timestamp)
+  for _, key in ipairs(index_keys(base, name, value)) do
+    redis.call('ZADD', key, timestamp, id)
+  end
+end
+
+local function index_drop(base, id, name, value)
+  for _, key in ipairs(index_keys(base, name, value)) do
+    redis.call('ZREM', key, id)
+  end
+end
+
+-- Write a label of a job and keep the index in step; empty text removes it.
+local function set_label(base, id, name, value)
+  local before = redis.call('HGET', base .. id, LABEL .. name)
+  if before == value then
+    return
+  end
+  if before then
+    index_drop(base, id, name, before)
+  end
+  if value == '' then
+    redis.call('HDEL', base .. id, LABEL .. name)
+    return
+  end
+  redis.call('HSET', base .. id, LABEL .. name, value)
+  index_add(base, id, name, value,
+    tonumber(redis.call('HGET', base .. id, 'timestamp') or 0) or 0)
+end
+
+-- Forget a job that is about to be deleted.
+local function index_remove(base, id)
+  for _, field in ipairs(redis.call('HKEYS', base .. id)) do
+    if field:sub(1, #LABEL) == LABEL then
+      index_drop(base, id, field:sub(#LABEL + 1), redis.call('HGET', base .. id, field))
+    end
+  end
+end

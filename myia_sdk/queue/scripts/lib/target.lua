@@ -1,0 +1,12 @@
+-- The list a ready job goes to, and whether workers may be woken for it.
+local function target(base)
+  local meta = redis.call('HMGET', base .. 'meta', 'paused', 'concurrency')
+  if meta[1] then
+    return base .. 'paused', false
+  end
+  local limit = tonumber(meta[2])
+  if limit and redis.call('LLEN', base .. 'active') >= limit then
+    return base .. 'wait', false
+  end
+  return base .. 'wait', true
+end
