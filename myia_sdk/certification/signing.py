@@ -117,7 +117,7 @@ class Signer:
                     path,
                 )
             private_key = serialization.load_pem_private_key(content, None)
-            signer = CryptoSigner(private_key)  # type: ignore[arg-type]
+            signer = CryptoSigner(private_key)
         except OSError as exc:
             raise ConfigurationError(
                 f"The signing key {str(path)!r} cannot be read: {exc.strerror}; "
