@@ -24,6 +24,7 @@
       ├ UnknownModelError (LookupError)
       ├ UnknownSuiteError (LookupError)
       ├ ArtifactNotFoundError (LookupError)
+      ├ ArtifactCorruptedError
       ├ ComparisonError (ValueError)
       ├ TransientCertificationError
       ├ PermanentCertificationError
@@ -202,17 +203,25 @@ class CertificationError(MyiaError):
 class InvalidRequestError(CertificationError, ValueError):
     """A certification request is incomplete or contradicts itself."""
 
+    unrecoverable = True
+
 
 class ModelRejectedError(CertificationError, ValueError):
     """The model is of a kind, format or condition that is not accepted."""
+
+    unrecoverable = True
 
 
 class DatasetError(CertificationError, ValueError):
     """The dataset is malformed or does not fit the model."""
 
+    unrecoverable = True
+
 
 class SuiteError(CertificationError, ValueError):
     """A suite definition is not valid; the message names file and key."""
+
+    unrecoverable = True
 
 
 class UnknownModelError(CertificationError, LookupError):
@@ -222,9 +231,15 @@ class UnknownModelError(CertificationError, LookupError):
 class UnknownSuiteError(CertificationError, LookupError):
     """No suite has this name."""
 
+    unrecoverable = True
+
 
 class ArtifactNotFoundError(CertificationError, LookupError):
     """The artifact store holds nothing under this digest."""
+
+
+class ArtifactCorruptedError(CertificationError):
+    """The bytes stored under a digest do not have this digest."""
 
 
 class ComparisonError(CertificationError, ValueError):
@@ -232,11 +247,37 @@ class ComparisonError(CertificationError, ValueError):
 
 
 class TransientCertificationError(CertificationError):
-    """The model could not be measured now; another attempt may succeed."""
+    """The model could not be measured now; another attempt may succeed.
+
+    Parameters
+    ----------
+    message : str
+        What could not be measured, and why.
+    category : str, optional
+        Error category, for example ``"RATE_LIMIT"``.
+    """
+
+    def __init__(self, message: str, *, category: str | None = None) -> None:
+        self.category = category
+        super().__init__(message)
 
 
 class PermanentCertificationError(CertificationError):
-    """The model could not be measured and another attempt would not help."""
+    """The model could not be measured and another attempt would not help.
+
+    Parameters
+    ----------
+    message : str
+        What could not be measured, and why.
+    category : str, optional
+        Error category, for example ``"PERMISSION_ERROR"``.
+    """
+
+    unrecoverable = True
+
+    def __init__(self, message: str, *, category: str | None = None) -> None:
+        self.category = category
+        super().__init__(message)
 
 
 class CertificateError(CertificationError):

@@ -26,10 +26,10 @@ class BudgetExceededError(PermanentCertificationError):
     def __init__(self, spent: float, limit: float) -> None:
         self.spent = spent
         self.limit = limit
-        self.category = "CONFIGURATION_ERROR"
         super().__init__(
             f"The run has cost {spent:.4f}, more than its limit of {limit:.4f}; "
-            "raise max_cost, or choose a smaller suite."
+            "raise max_cost, or choose a smaller suite.",
+            category="CONFIGURATION_ERROR",
         )
 
 

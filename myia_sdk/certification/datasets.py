@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +13,12 @@ import numpy as np
 from myia_sdk.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
+
+
+_TABLE_DIMENSIONS = 2
+#: (X, y) and (X, y, train).
+_TUPLE_LENGTHS = (2, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,68 @@ class Dataset:
     name: str | None = None
     target: str | None = None
 
+    @classmethod
+    def of(cls, value: object) -> Dataset:
+        """Understand what a user gives as a dataset.
+
+        Parameters
+        ----------
+        value : Dataset, tuple or mapping
+            ``(X, y)``, ``(frame, "target column")``, ``(X, y, (X_train, y_train))``,
+            or a mapping with the keys ``X y train sensitive name``.
+
+        Raises
+        ------
+        DatasetError
+            It is none of these, or X is not a table.
+        """
+        if isinstance(value, Dataset):
+            return cls._normal(value)
+        if isinstance(value, tuple) and len(value) in _TUPLE_LENGTHS:
+            train = cls.of(value[2]) if len(value) > _TUPLE_LENGTHS[0] else None
+            return cls._normal(cls(X=value[0], y=value[1], train=train))
+        if isinstance(value, Mapping):
+            return cls._from_mapping(value)
+        raise DatasetError(
+            f"The dataset is a {type(value).__name__}; give (X, y), "
+            "(frame, 'target column'), a mapping with the keys X and y, or a Dataset."
+        )
+
+    @classmethod
+    def _from_mapping(cls, value: Mapping[str, Any]) -> Dataset:
+        unknown = sorted(set(value) - {"X", "y", "train", "sensitive", "name"}, key=str)
+        if unknown or "X" not in value:
+            raise DatasetError(
+                f"The dataset has the keys {sorted(map(str, value))}; "
+                "it needs X, and may have y, train, sensitive and name."
+            )
+        train = value.get("train")
+        sensitive = value.get("sensitive")
+        return cls._normal(
+            cls(
+                X=value["X"],
+                y=value.get("y"),
+                train=None if train is None else cls.of(train),
+                sensitive={} if sensitive is None else sensitive,
+                name=value.get("name"),
+            )
+        )
+
+    @classmethod
+    def _normal(cls, given: Dataset) -> Dataset:
+        X, y, target = given.X, given.y, given.target  # noqa: N806
+        if isinstance(y, str):
+            X, y, target = _split(X, y)  # noqa: N806
+        X = as_table(X)  # noqa: N806
+        return cls(
+            X=X,
+            y=None if y is None else as_column(y, "y"),
+            train=None if given.train is None else cls._normal(given.train),
+            sensitive=_groups(given.sensitive, X),
+            name=given.name,
+            target=target or _column_name(y),
+        )
+
     @property
     def features(self) -> Features:
         """The features behind one face."""
@@ -152,6 +220,105 @@ class Dataset:
                 "(frame, 'target column')."
             )
         return np.asarray(self.y)
+
+
+def as_table(X: Any) -> Any:  # noqa: ANN401, N803 - whatever the user has
+    """Return features as a DataFrame, a 2-D array, or a 1-D array of texts.
+
+    Raises
+    ------
+    DatasetError
+        They have another shape or type.
+    """
+    if hasattr(X, "toarray"):
+        raise DatasetError(
+            "X is a sparse matrix, which Parquet cannot hold; give X.toarray(), or "
+            "put the vectoriser into the model and give the texts."
+        )
+    if hasattr(X, "to_pandas") and not hasattr(X, "iloc"):
+        X = X.to_pandas()  # noqa: N806
+    if hasattr(X, "columns"):
+        return X.reset_index(drop=True)
+    array = np.asarray(X)
+    if array.ndim == 1 and array.size and isinstance(array[0], str):
+        return array.astype(object)
+    if array.ndim != _TABLE_DIMENSIONS:
+        raise DatasetError(
+            f"X has {array.ndim} dimensions {array.shape}; it must be a table of rows "
+            "and columns. For one feature give X.reshape(-1, 1)."
+        )
+    return array
+
+
+def as_column(values: Any, what: str) -> np.ndarray:  # noqa: ANN401
+    """Return one value per row as an array.
+
+    Raises
+    ------
+    DatasetError
+        There is more than one value per row.
+    """
+    array = np.asarray(values)
+    if array.ndim == _TABLE_DIMENSIONS and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise DatasetError(
+            f"{what} has the shape {array.shape}; it must hold one value per row. "
+            "Models with several outputs are not supported."
+        )
+    return array
+
+
+def _split(frame: Any, target: str) -> tuple[Any, Any, str]:  # noqa: ANN401
+    if isinstance(frame, str | PathLike):
+        frame = _read_frame(Path(frame))
+    if not hasattr(frame, "columns"):
+        raise DatasetError(
+            f"The target {target!r} is a column's name, so X must be a DataFrame or a "
+            f".parquet or .csv file, not {type(frame).__name__}."
+        )
+    if target not in frame.columns:
+        known = ", ".join(map(str, frame.columns[:10]))
+        raise DatasetError(f"The data have no column {target!r}; they have: {known}.")
+    return frame.drop(columns=[target]), frame[target], target
+
+
+def _read_frame(path: Path) -> Any:  # noqa: ANN401
+    import pandas as pd
+
+    readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
+    read: Any = readers.get(path.suffix.lower())
+    if read is None:
+        raise DatasetError(f"The data file {path} must be a .parquet or a .csv file.")
+    try:
+        return read(path)
+    except (OSError, ValueError) as exc:
+        raise DatasetError(f"The data file {path} cannot be read: {exc}") from exc
+
+
+def _groups(sensitive: Any, X: Any) -> dict[str, np.ndarray]:  # noqa: ANN401, N803
+    if hasattr(sensitive, "columns"):
+        sensitive = {str(name): sensitive[name] for name in sensitive.columns}
+    if isinstance(sensitive, str):
+        sensitive = (sensitive,)
+    if isinstance(sensitive, Mapping):
+        return {
+            str(name): as_column(values, f"sensitive[{name!r}]")
+            for name, values in sensitive.items()
+        }
+    names = [str(name) for name in getattr(X, "columns", ())]
+    for name in sensitive:
+        if name not in names:
+            raise DatasetError(
+                f"The sensitive column {name!r} is not a column of X; give "
+                "sensitive={name: values} for groups that are no features."
+            )
+    return {name: np.asarray(X[name]) for name in sensitive}
+
+
+def _column_name(values: object) -> str | None:
+    name = getattr(values, "name", None)
+    return name if isinstance(name, str) and name else None
 
 
 def _is_number(dtype: object) -> bool:
