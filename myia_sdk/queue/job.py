@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from myia_sdk.errors import InvalidJobError
 from myia_sdk.queue.options import (
@@ -15,11 +14,15 @@ from myia_sdk.queue.options import (
     Deduplication,
     JobOptions,
     ParentRule,
+    RateLimit,
     Retention,
     epoch_ms,
     milliseconds,
 )
 from myia_sdk.queue.payload import check_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
 
 __all__ = [
     "ATTRIBUTE_FIELDS",
@@ -35,6 +38,7 @@ __all__ = [
     "JobState",
     "NewJob",
     "ParentRule",
+    "RateLimit",
     "Retention",
     "Transition",
     "epoch_ms",
@@ -170,7 +174,7 @@ _PUBLIC = frozenset(
     for name, wires in ATTRIBUTE_FIELDS.items()
     if name != "labels"
     for wire in wires
-) | {"parent", "nrjid", "tm"}
+) | {"parent", "nrjid", "tm", "nonce"}
 
 
 def check_labels(labels: Mapping[str, str]) -> None:
@@ -389,7 +393,7 @@ class _Reader:
         self.mapping = mapping
         self.malformed: list[str] = []
 
-    def json(self, name: str, default: object) -> Any:
+    def json(self, name: str, default: object) -> Any:  # noqa: ANN401 - any JSON
         text = self.mapping.get(name)
         if text is None:
             return default

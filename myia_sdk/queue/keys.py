@@ -20,6 +20,8 @@ RESERVED_FIRST_PARTS = frozenset({"de", "dn", "metrics", "repeat"})
 #: Longest job id a producer may choose, characters.
 MAX_ID_LENGTH = 200
 
+#: A custom id has no colon or exactly so many.
+_COLONS = 2
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _SUFFIXES = RESERVED_IDS - {"delay", "priority"}
@@ -72,12 +74,16 @@ def _refusal(job_id: object) -> str:
         return f"it has {len(job_id)} characters, more than {MAX_ID_LENGTH}"
     if _CONTROL.search(job_id):
         return "it holds control characters"
-    if job_id in RESERVED_IDS:
-        return "it is the name of a key of the queue"
     if _INTEGER.fullmatch(job_id):
         return "plain integers are made by the queue's own counter"
+    return _key_conflict(job_id)
+
+
+def _key_conflict(job_id: str) -> str:
+    if job_id in RESERVED_IDS:
+        return "it is the name of a key of the queue"
     first, *rest = job_id.split(":")
-    if rest and (len(rest) != 2 or first == "0" or first in RESERVED_FIRST_PARTS):
+    if rest and (len(rest) != _COLONS or first == "0" or first in RESERVED_FIRST_PARTS):
         return "colons separate the parts of Redis keys"
     return ""
 

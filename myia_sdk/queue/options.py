@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from myia_sdk.errors import InvalidJobError
 from myia_sdk.queue.keys import check_new_job_id
@@ -37,6 +37,13 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value
+
+
+class RateLimit(NamedTuple):
+    """At most `maximum` starts within `duration`."""
+
+    maximum: int
+    duration: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,7 +282,7 @@ class JobOptions:
             raise InvalidJobError(f"attempts is {self.attempts}; it must be 1 or more.")
         if self.delay < timedelta(0) or self.delay > MAX_DELAY:
             raise InvalidJobError(
-                f"delay is {self.delay}; it must be between 0 and {MAX_DELAY.days} days."
+                f"delay is {self.delay}; it must be from 0 to {MAX_DELAY.days} days."
             )
         if isinstance(self.priority, bool) or not isinstance(self.priority, int):
             raise InvalidJobError(f"priority is {self.priority!r}; use an integer.")

@@ -15,6 +15,7 @@ DEFAULT_PAYLOAD_LIMIT = 1024 * 1024
 MAX_DEPTH = 200
 #: Integers beyond a double cannot be numbers for JavaScript clients.
 _MAX_INTEGER_BITS = 1023
+_SHORT = 60
 
 
 def encode_json(value: object, *, limit: int | None = None) -> str:
@@ -125,4 +126,4 @@ def _short(item: object) -> str:
         text = repr(item)
     except Exception:  # noqa: BLE001 - a foreign __repr__ may raise anything
         return "whose repr fails"
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= _SHORT else text[: _SHORT - 3] + "..."

@@ -1,9 +1,10 @@
--- include: armed event remove-job sweep
+-- include: admit armed event remove-job sweep
 -- Delete jobs of one window of a state that are older than a cut.
 -- ARGV: state (a key suffix), cut (ms), window size, window start, first window (1 or
 -- 0), now. Returns the removed ids and how many of the window were passed over.
 local base, state, cut = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local batch, offset, now = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6])
+admit_when_full(base)
 local key = base .. state
 local TIMES = {
   delayed = { 'processedOn', 'timestamp' },

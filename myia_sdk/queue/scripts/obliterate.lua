@@ -1,7 +1,8 @@
--- include: remove-job sweep sdk
+-- include: admit remove-job sweep sdk
 -- Delete a paused queue, a batch a call. ARGV: most jobs, force (1 or 0), now.
 -- Returns 1 while there is more, 0 when done, -1 not paused, -2 jobs are running.
 local base, batch, now = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[3])
+admit_when_full(base)
 if redis.call('HEXISTS', base .. 'meta', 'paused') == 0 then
   return -1
 end

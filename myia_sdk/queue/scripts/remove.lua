@@ -1,8 +1,9 @@
--- include: armed remove-job event
+-- include: admit armed remove-job event
 -- Delete one job, and its children unless told otherwise.
 -- ARGV: id, now, with children (1 or 0). Returns 1, 0 when it or an unfinished
 -- descendant is locked, -1 when nothing of it exists, -8 when a scheduler needs it.
 local base, id, now, with_children = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
+admit_when_full(base)
 local SORTED = { 'completed', 'waiting-children', 'delayed', 'failed', 'prioritized' }
 local LISTS = { 'wait', 'paused', 'active' }
 
@@ -10,8 +11,7 @@ local function parts(key)
   return key:match('^(.*:)([^:]+)$')
 end
 
-local is_locked
-function is_locked(key)
+local function is_locked(key)
   if redis.call('EXISTS', key .. ':lock') == 1 then
     return true
   end
@@ -51,8 +51,7 @@ local function children_of(key)
   return found
 end
 
-local remove_tree
-function remove_tree(place, job)
+local function remove_tree(place, job)
   detach(place, job, now)
   if with_children then
     for _, child in ipairs(children_of(place .. job)) do

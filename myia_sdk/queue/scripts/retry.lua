@@ -1,13 +1,14 @@
 -- include: run-again
--- Run one finished job again.
--- ARGV: id, state it is in (completed or failed), reset the attempts (1 or 0).
--- Returns 1, -1 job missing, -3 not in that state.
-local base, id, state = KEYS[1], ARGV[1], ARGV[2]
+-- Run one finished job again. ARGV: id, reset the attempts (1 or 0).
+-- Returns 1, -1 job missing, -3 not finished.
+local base, id = KEYS[1], ARGV[1]
 if redis.call('EXISTS', base .. id) == 0 then
   return -1
 end
-if redis.call('ZREM', base .. state, id) == 0 then
-  return -3
+for _, state in ipairs({ 'failed', 'completed' }) do
+  if redis.call('ZREM', base .. state, id) == 1 then
+    run_again(base, id, state, ARGV[2] == '1')
+    return 1
+  end
 end
-run_again(base, id, state, ARGV[3] == '1')
-return 1
+return -3

@@ -45,11 +45,37 @@ local function set_label(base, id, name, value)
     tonumber(redis.call('HGET', base .. id, 'timestamp') or 0) or 0)
 end
 
+-- Words of a failure reason: ASCII letters in lower case, digits, `_` and any other
+-- alphabet as it is; the first ones, which tell one error from another.
+local WORDS = 12
+
+local function reason_words(reason)
+  local words, count = {}, 0
+  for word in reason:sub(1, 500):lower():gmatch('[%w_\128-\255]+') do
+    if #word >= 3 and #word <= 40 and not words[word] and count < WORDS then
+      words[word] = true
+      count = count + 1
+    end
+  end
+  return words
+end
+
+local function index_reason(base, id, reason)
+  local timestamp = tonumber(redis.call('HGET', base .. id, 'timestamp') or 0) or 0
+  for word in pairs(reason_words(reason)) do
+    redis.call('ZADD', sdk(base) .. 'index:reason:' .. word, timestamp, id)
+  end
+end
+
 -- Forget a job that is about to be deleted.
 local function index_remove(base, id)
   for _, field in ipairs(redis.call('HKEYS', base .. id)) do
     if field:sub(1, #LABEL) == LABEL then
       index_drop(base, id, field:sub(#LABEL + 1), redis.call('HGET', base .. id, field))
+    elseif field == 'failedReason' then
+      for word in pairs(reason_words(redis.call('HGET', base .. id, field))) do
+        redis.call('ZREM', sdk(base) .. 'index:reason:' .. word, id)
+      end
     end
   end
 end

@@ -1,8 +1,7 @@
 -- include: parent dedup delete-job cancel-request
 -- Bulk removal takes a parent of the same queue along with its last child; a parent
 -- elsewhere runs, silently.
-local detach_hard
-function detach_hard(base, id)
+local function detach_hard(base, id)
   local parent = parent_of(base, id)
   if not parent
     or redis.call('SREM', parent.key .. ':dependencies', base .. id) == 0

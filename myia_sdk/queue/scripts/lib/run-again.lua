@@ -1,6 +1,6 @@
 -- include: event enqueue priority options index cancel-request
 -- What the last run left on a job and the next one must not inherit.
-local END_LABELS = { 'verdict', 'score', 'rating', 'category' }
+local END_LABELS = { 'verdict', 'score', 'rating', 'category', 'words' }
 
 local function return_to_parent(base, id, state)
   local parent = redis.call('HGET', base .. id, 'parentKey')

@@ -1,0 +1,18 @@
+-- include: admit leave-active enqueue event
+-- From active to delayed: a failed attempt with backoff, or, with an empty reason, a
+-- move asked for by the job itself, which costs no attempt.
+-- ARGV: id token now delay_ms failed(0|1) reason stacktrace
+local base, id = KEYS[1], ARGV[1]
+local delay = tonumber(ARGV[4])
+admit_when_full(base)
+local refused = leave_active(base, id, ARGV[2])
+if refused ~= 0 then
+  return refused
+end
+if ARGV[5] == '1' then
+  redis.call('HSET', base .. id, 'failedReason', ARGV[6], 'stacktrace', ARGV[7])
+  redis.call('HINCRBY', base .. id, 'atm', 1)
+end
+redis.call('HSET', base .. id, 'delay', delay)
+enqueue_delayed(base, id, tonumber(ARGV[3]) + delay)
+return 0

@@ -1,0 +1,15 @@
+-- include: admit leave-active promote-due enqueue options event priority
+-- A failed attempt without backoff: back into line.
+-- ARGV: id token now reason stacktrace
+local base, id = KEYS[1], ARGV[1]
+admit_when_full(base)
+promote_due(base, tonumber(ARGV[3]))
+local refused = leave_active(base, id, ARGV[2])
+if refused ~= 0 then
+  return refused
+end
+redis.call('HSET', base .. id, 'failedReason', ARGV[4], 'stacktrace', ARGV[5])
+enqueue(base, id, priority_of(base, id), side_of(options_of(base, id)))
+redis.call('HINCRBY', base .. id, 'atm', 1)
+trimmed_event(base, 'waiting', 'jobId', id, 'prev', 'active')
+return 0
