@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from typing import TYPE_CHECKING
 
 from myia_sdk.certification.rendering import wording
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from myia_sdk.certification.report import CheckRecord, Report
 
 _HEADER = ("", "Check", "Severity", "Value", "95 % interval", "Threshold", "Message")
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~])")
 
 
 def to_markdown(report: Report) -> str:
@@ -65,4 +66,4 @@ def _row(cells: list[str] | tuple[str, ...]) -> str:
 
 def _escaped(text: str) -> str:
     one_line = "".join(c if c.isprintable() else " " for c in text)
-    return _SPECIAL.sub(r"\\\1", one_line.replace("&", "&amp;"))
+    return _SPECIAL.sub(r"\\\1", escape(one_line, quote=False))
