@@ -33,7 +33,7 @@ from redis.sentinel import MasterNotFoundError, Sentinel
 from myia_sdk.errors import ConfigurationError, QueueConnectionError, QueueError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 RedisClient = redis.Redis | RedisCluster
 
@@ -215,14 +215,13 @@ def _tls(options: ConnectionOptions) -> dict[str, Any]:
 
 def _sentinel_client(options: ConnectionOptions, common: dict[str, Any]) -> RedisClient:
     tls = {"ssl": True, **_tls(options)} if options.tls else {}
-    sentinel = Sentinel(
+    make: Callable[..., Sentinel] = Sentinel
+    sentinel = make(
         list(options.sentinels),
         sentinel_kwargs={"socket_timeout": options.socket_timeout},
     )
-    master: redis.Redis = sentinel.master_for(
-        options.sentinel_service, **_login(options), **common, **tls
-    )
-    return master
+    master_for: Callable[..., redis.Redis] = sentinel.master_for
+    return master_for(options.sentinel_service, **_login(options), **common, **tls)
 
 
 def _cluster_client(options: ConnectionOptions, common: dict[str, Any]) -> RedisClient:
@@ -242,14 +241,15 @@ def _cluster_client(options: ConnectionOptions, common: dict[str, Any]) -> Redis
 def address_of(client: RedisClient) -> str:
     """Return the address a client talks to, without any secret."""
     if isinstance(client, RedisCluster):
-        node = client.get_default_node()
+        default: Callable[[], Any] = client.get_default_node
+        node = default()
         return f"cluster {node.name}" if node is not None else "cluster"
     settings = client.connection_pool.connection_kwargs
     if "path" in settings:
         return f"unix://{settings['path']}"
-    manager = getattr(client.connection_pool, "sentinel_manager", None)
-    if manager is not None:
-        return f"sentinel service {client.connection_pool.service_name!r}"
+    service = getattr(client.connection_pool, "service_name", None)
+    if service is not None:
+        return f"sentinel service {service!r}"
     host, port = settings.get("host", "localhost"), settings.get("port", _DEFAULT_PORT)
     return f"redis://{host}:{port}/{settings.get('db') or 0}"
 

@@ -79,10 +79,7 @@ class EventReader:
     def pin(self) -> str:
         """Fix the place in the stream: later reads miss nothing from here on."""
         if self.last_id is None:
-            newest: Any = self._command(
-                "XREVRANGE", self.keys.events, "+", "-", count=1
-            )
-            self.last_id = newest[0][0] if newest else "0-0"
+            self.last_id = self._end(oldest=False) or "0-0"
         return self.last_id
 
     def read(
@@ -136,21 +133,23 @@ class EventReader:
         """Whether entries after `place` may have been trimmed away."""
         if place == "0-0":
             return False
-        oldest: Any = self._command("XRANGE", self.keys.events, "-", "+", count=1)
-        if not oldest:
-            return True
-        return _order(oldest[0][0]) > _order(place)
+        oldest = self._end(oldest=True)
+        return oldest is None or _order(oldest) > _order(place)
 
     def _is_behind(self, place: str) -> bool:
         """Whether the stream was deleted and begun anew before `place`."""
-        newest: Any = self._command("XREVRANGE", self.keys.events, "+", "-", count=1)
-        return not newest or _order(newest[0][0]) < _order(place)
+        newest = self._end(oldest=False)
+        return newest is None or _order(newest) < _order(place)
 
-    def _command(self, name: str, key: str, first: str, last: str, count: int) -> Any:  # noqa: ANN401
+    def _end(self, *, oldest: bool) -> str | None:
+        """Id of the oldest or newest entry."""
         with wrap_errors(address_of(self.redis)):
-            if name == "XRANGE":
-                return self.redis.xrange(key, first, last, count=count)
-            return self.redis.xrevrange(key, first, last, count=count)
+            entries: Any = (
+                self.redis.xrange(self.keys.events, count=1)
+                if oldest
+                else self.redis.xrevrange(self.keys.events, count=1)
+            )
+        return entries[0][0] if entries else None
 
 
 def _order(entry_id: str) -> tuple[int, int]:
@@ -158,7 +157,7 @@ def _order(entry_id: str) -> tuple[int, int]:
     return int(ms), int(number or 0)
 
 
-def _entries(answer: Any) -> list[tuple[str, Mapping[str, str]]]:
+def _entries(answer: Any) -> list[tuple[str, Mapping[str, str]]]:  # noqa: ANN401
     """Entries of an XREAD answer: a list of pairs, or a mapping with RESP3."""
     if not answer:
         return []
@@ -168,5 +167,5 @@ def _entries(answer: Any) -> list[tuple[str, Mapping[str, str]]]:
     return list(answer[0][1])
 
 
-def _pairs(part: Any) -> list[Any]:
+def _pairs(part: Any) -> list[Any]:  # noqa: ANN401
     return [part] if isinstance(part, tuple) else list(part)

@@ -21,6 +21,7 @@ from myia_sdk.queue.keys import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from myia_sdk.queue.connection import RedisClient
 
@@ -209,25 +210,30 @@ class JobReader:
 
     def command(self, *command: str | float) -> Any:  # noqa: ANN401
         """Send one command; its errors become ours."""
-        with wrap_errors(self.address):
-            return self.redis.execute_command(*command)
+        with self.wrap_errors():
+            send: Callable[..., Any] = self.redis.execute_command
+            return send(*command)
 
     def batch(
         self, commands: Iterable[Command], *, transaction: bool = False
     ) -> list[Any]:
         """Send commands in one round trip; the first error is raised."""
         with (
-            wrap_errors(self.address),
+            self.wrap_errors(),
             self.redis.pipeline(transaction=transaction) as pipe,
         ):
             for command in commands:
                 pipe.execute_command(*command)
             return list(pipe.execute()) if len(pipe) else []
 
-    def script(self, name: str, *arguments: scripts.Argument) -> Any:  # noqa: ANN401
+    def run(self, name: str, *arguments: scripts.Argument) -> Any:  # noqa: ANN401
         """Run a script of ``queue/scripts`` on this queue."""
-        with wrap_errors(self.address):
+        with self.wrap_errors():
             return scripts.run(self.redis, name, self.keys.base, *arguments)
+
+    def wrap_errors(self) -> AbstractContextManager[None]:
+        """Turn the errors of the Redis library into ours."""
+        return wrap_errors(self.address)
 
     @property
     def address(self) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import NoScriptError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from importlib.resources.abc import Traversable
 
     from myia_sdk.queue.connection import RedisClient
@@ -87,11 +87,12 @@ def run(redis: RedisClient, name: str, base: str, *arguments: Argument) -> Any: 
     *arguments : str or int or float
         ``ARGV`` of the script.
     """
+    send: Callable[..., Any] = redis.execute_command
     try:
-        return redis.execute_command(*_evalsha(name, base, arguments))
+        return send(*_evalsha(name, base, arguments))
     except NoScriptError:
         redis.script_load(script(name).source)
-        return redis.execute_command(*_evalsha(name, base, arguments))
+        return send(*_evalsha(name, base, arguments))
 
 
 def run_many(

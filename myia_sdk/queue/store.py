@@ -16,7 +16,6 @@ from myia_sdk.errors import (
     LeaseLostError,
 )
 from myia_sdk.queue import scripts
-from myia_sdk.queue.connection import wrap_errors
 from myia_sdk.queue.identifiers import new_job_id
 from myia_sdk.queue.job import (
     LABEL_PREFIX,
@@ -134,7 +133,7 @@ class JobStore(JobSearcher):
         DuplicateJobError
             The id is in use and `must_be_new` was asked.
         """
-        answer = self.script("add", *self._add_arguments(job, must_be_new=must_be_new))
+        answer = self.run("add", *self._add_arguments(job, must_be_new=must_be_new))
         return self._added(job, answer)
 
     def add_many(
@@ -152,7 +151,7 @@ class JobStore(JobSearcher):
         """
         calls = [self._add_arguments(job, must_be_new=must_be_new) for job in jobs]
         answers: list[Any] = []
-        with wrap_errors(self.address):
+        with self.wrap_errors():
             for first in range(0, len(calls), ADD_AT_ONCE):
                 some = calls[first : first + ADD_AT_ONCE]
                 answers += scripts.run_many(self.redis, "add", self.keys.base, some)
@@ -189,7 +188,7 @@ class JobStore(JobSearcher):
         if token in {"", "0"}:
             raise InvalidJobError(f"{token!r} cannot be the token of a lease.")
         maximum, duration = ("", "") if limiter is None else limiter
-        job_id, due, limited, dropped, *flat = self.script(
+        job_id, due, limited, dropped, *flat = self.run(
             "claim",
             self.clock(),
             token,
@@ -221,7 +220,7 @@ class JobStore(JobSearcher):
         if not tokens:
             return []
         pairs = [text for pair in tokens.items() for text in pair]
-        return list(self.script("renew", milliseconds(lease), *pairs))
+        return list(self.run("renew", milliseconds(lease), *pairs))
 
     def progress(self, job_id: str, value: object) -> None:
         """Store how far a job is: a number, text, truth value or object.
@@ -234,7 +233,7 @@ class JobStore(JobSearcher):
             The value is not JSON, or larger than 16 KiB.
         """
         text = encode_json(value, limit=PROGRESS_LIMIT)
-        self._check(job_id, "report progress of", self.script("progress", job_id, text))
+        self._check(job_id, "report progress of", self.run("progress", job_id, text))
 
     def log(
         self, job_id: str, lines: str | Sequence[str], keep: int | None = None
@@ -256,14 +255,14 @@ class JobStore(JobSearcher):
         count = 0
         for first in range(0, max(len(texts), 1), _LINES_AT_ONCE):
             some = texts[first : first + _LINES_AT_ONCE]
-            count = self.script("log", job_id, kept, *some)
+            count = self.run("log", job_id, kept, *some)
             self._check(job_id, "log to", min(count, 0))
         return count
 
     def set_labels(self, job_id: str, labels: Mapping[str, str]) -> None:
         """Set labels of a job, for listings and search; empty text removes one."""
         check_labels(labels)
-        answer = self.script("set-labels", job_id, *_flat(labels))
+        answer = self.run("set-labels", job_id, *_flat(labels))
         self._check(job_id, "label", answer)
 
     def complete(
@@ -344,7 +343,7 @@ class JobStore(JobSearcher):
         self, job_id: str, token: str, reason: str, stacktrace: str | Sequence[str] = ""
     ) -> None:
         """End a failed attempt and put the job back in line; errors as `complete`."""
-        answer = self.script(
+        answer = self.run(
             "retry-now",
             job_id,
             token,
@@ -363,7 +362,7 @@ class JobStore(JobSearcher):
         stacktrace: str | Sequence[str] = "",
     ) -> None:
         """End a failed attempt; the next one is due after `delay`."""
-        answer = self.script(
+        answer = self.run(
             "retry-later",
             job_id,
             token,
@@ -377,13 +376,13 @@ class JobStore(JobSearcher):
 
     def put_back(self, job_id: str, token: str) -> None:
         """Give a job back, next in line, without charging an attempt."""
-        self._check(job_id, "put back", self.script("put-back", job_id, token))
+        self._check(job_id, "put back", self.run("put-back", job_id, token))
 
     def delay(self, job_id: str, token: str, until: datetime) -> None:
         """Move a running job to delayed, without charging an attempt."""
         now = self.clock()
         wait = max(epoch_ms(until) - now, 0)
-        answer = self.script("retry-later", job_id, token, now, wait, 0)
+        answer = self.run("retry-later", job_id, token, now, wait, 0)
         self._check(job_id, "delay", answer)
 
     def check_stalled(
@@ -401,7 +400,7 @@ class JobStore(JobSearcher):
         max_stalled_count : int, default 1
             A job that stalled more often is failed by whoever claims it next.
         """
-        answer = self.script(
+        answer = self.run(
             "stalled", self.clock(), milliseconds(interval), max_stalled_count
         )
         return list(answer or ())
@@ -464,7 +463,7 @@ class JobStore(JobSearcher):
         check_labels(labels)
         kept = retention or Retention()
         state = JobState.COMPLETED if traces is None else JobState.FAILED
-        code, _ = self.script(
+        code, _ = self.run(
             "finish",
             job_id,
             token,
