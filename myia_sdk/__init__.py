@@ -1,0 +1,94 @@
+"""Submit AI models for certification, watch the jobs run, analyse the verdicts."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from myia_sdk.batch import Batch
+    from myia_sdk.certification.certificate import Certificate
+    from myia_sdk.certification.checks import CheckContext, Measurement, check
+    from myia_sdk.certification.report import Outcome, Report, Severity, Verdict
+    from myia_sdk.certification.request import DatasetRef, ModelRef
+    from myia_sdk.certification.suites import list_suites, load_suite
+    from myia_sdk.client import Client
+    from myia_sdk.errors import MyiaError
+    from myia_sdk.handle import JobHandle
+    from myia_sdk.queue.job import JobState
+    from myia_sdk.settings import Settings
+
+__version__ = "0.1.0"
+
+#: Public name -> module that defines it; imported at first use, so that
+#: ``import myia_sdk`` stays light.
+_HOMES = {
+    "Batch": "myia_sdk.batch",
+    "Certificate": "myia_sdk.certification.certificate",
+    "CheckContext": "myia_sdk.certification.checks",
+    "Client": "myia_sdk.client",
+    "DatasetRef": "myia_sdk.certification.request",
+    "JobHandle": "myia_sdk.handle",
+    "JobState": "myia_sdk.queue.job",
+    "Measurement": "myia_sdk.certification.checks",
+    "ModelRef": "myia_sdk.certification.request",
+    "MyiaError": "myia_sdk.errors",
+    "Outcome": "myia_sdk.certification.report",
+    "Report": "myia_sdk.certification.report",
+    "Settings": "myia_sdk.settings",
+    "Severity": "myia_sdk.certification.report",
+    "Verdict": "myia_sdk.certification.report",
+    "check": "myia_sdk.certification.checks",
+    "list_suites": "myia_sdk.certification.suites",
+    "load_suite": "myia_sdk.certification.suites",
+}
+
+__all__ = [
+    "Batch",
+    "Certificate",
+    "CheckContext",
+    "Client",
+    "DatasetRef",
+    "JobHandle",
+    "JobState",
+    "Measurement",
+    "ModelRef",
+    "MyiaError",
+    "Outcome",
+    "Report",
+    "Settings",
+    "Severity",
+    "Verdict",
+    "__version__",
+    "check",
+    "list_suites",
+    "load_suite",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 -- any public name
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Add the magic ``%myia``; called by ``%load_ext myia_sdk``."""
+    from myia_sdk.magics import register
+
+    register(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take the magic away again; called by ``%unload_ext myia_sdk``."""
+    from myia_sdk.magics import unregister
+
+    unregister(shell)

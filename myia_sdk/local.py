@@ -16,15 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from myia_sdk.embedded import HOST, STOP_SECONDS, Premises, open_log
 from myia_sdk.errors import LocalServerError
-from myia_sdk.supervisor import (
-    ALREADY_RUNNING,
-    HOST,
-    STOP_SECONDS,
-    Premises,
-    open_log,
-    start_worker,
-)
+from myia_sdk.supervisor import ALREADY_RUNNING, start_worker
 
 if TYPE_CHECKING:
     from myia_sdk.settings import Settings

@@ -173,8 +173,9 @@ class Settings(BaseSettings):
     redis_tls_keyfile: Pathname | None = _option(
         None, "Private key of that certificate.", _FILE
     )
-    redis_tls_verify: bool = _flag(
-        default=True, description="Check the server's certificate and host name."
+    redis_tls_check_hostname: bool = _flag(
+        default=True,
+        description="The certificate must name the host; false for test set-ups.",
     )
     redis_socket: Pathname | None = _option(
         None,
@@ -405,8 +406,16 @@ class Settings(BaseSettings):
         def text(path: Path | None) -> str | None:
             return None if path is None else str(path)
 
+        if self.redis_url is not None:
+            return ConnectionOptions(
+                url=_revealed(self.redis_url),
+                tls_ca_certs=text(self.redis_tls_ca_certs),
+                tls_certfile=text(self.redis_tls_certfile),
+                tls_keyfile=text(self.redis_tls_keyfile),
+                tls_check_hostname=self.redis_tls_check_hostname,
+                cluster=self.redis_cluster,
+            )
         return ConnectionOptions(
-            url=_revealed(self.redis_url),
             host=self.redis_host,
             port=self.redis_port,
             username=self.redis_username,
@@ -416,7 +425,7 @@ class Settings(BaseSettings):
             tls_ca_certs=text(self.redis_tls_ca_certs),
             tls_certfile=text(self.redis_tls_certfile),
             tls_keyfile=text(self.redis_tls_keyfile),
-            tls_verify=self.redis_tls_verify,
+            tls_check_hostname=self.redis_tls_check_hostname,
             socket_path=text(self.redis_socket),
             sentinels=self.sentinels,
             sentinel_service=self.redis_sentinel_service,

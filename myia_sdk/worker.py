@@ -1,0 +1,211 @@
+"""The worker: ``huey_consumer myia_sdk.worker.huey -w 3``, or ``myia worker``.
+
+Importing this module reads the settings and builds ``huey``; it needs no server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from myia_sdk.certify import SECRET_SCHEME, certify, secret_names
+from myia_sdk.errors import MyiaError, PermanentCertificationError
+from myia_sdk.queue import BullHuey, Finished
+from myia_sdk.settings import Settings
+from myia_sdk.submission import BACKOFF
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from myia_sdk.queue import Job
+
+logger = logging.getLogger(__name__)
+
+#: Imported once by the fork server, so that each job starts in milliseconds.
+PRELOAD = ("myia_sdk.certify", "myia_sdk.certification.preload")
+#: What boto3 reads; only Bedrock models and artifact stores on S3 need it.
+AWS_VARIABLES = (
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    *("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"),
+    *("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
+    *("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"),
+)
+
+
+def create_huey(settings: Settings) -> BullHuey:
+    """Build the queue's Huey with the task ``certify`` registered.
+
+    Parameters
+    ----------
+    settings : Settings
+        Server, queue, timeout, retries and the signing key.
+    """
+    instance = BullHuey(
+        settings.certification_queue_name,
+        prefix=settings.bull_queue_prefix,
+        options=settings.connection_options(),
+    )
+    finisher = Finisher(instance, settings)
+    instance.task(
+        name="certify",
+        retries=settings.certification_max_retries,
+        timeout=settings.certification_timeout / 1000,
+        backoff=BACKOFF,
+        isolate=True,
+        finalize=finisher.finish,
+        child_env=finisher.child_environment,
+    )(certify)
+    return instance
+
+
+class Finisher:
+    """The part of a certification that the sandbox child must not do.
+
+    Parameters
+    ----------
+    huey : BullHuey
+        Gives the connection of the worker.
+    settings : Settings
+        Signing key, artifacts, validity.
+    """
+
+    def __init__(self, huey: BullHuey, settings: Settings) -> None:
+        self._huey = huey
+        self._settings = settings
+
+    def child_environment(self, job: Job) -> dict[str, str]:
+        """Return what the child of a job may know: paths, and its one secret.
+
+        Raises
+        ------
+        PermanentCertificationError
+            The worker lacks the variable that the request refers to.
+        """
+        settings = self._settings
+        environment = {
+            "MYIA_HOME": str(settings.myia_home),
+            "MYIA_ARTIFACTS": settings.artifacts_url,
+            "MYIA_PLUGINS": settings.myia_plugins or "",
+            "MYIA_FACTORIES": settings.myia_factories or "",
+        }
+        data = job.data if isinstance(job.data, dict) else {}
+        model = data.get("model")
+        if not isinstance(model, dict):
+            return environment
+        for name in secret_names(model):
+            if not os.environ.get(name):
+                error = PermanentCertificationError(
+                    f"The model refers to {SECRET_SCHEME}{name}, which this worker "
+                    f"does not have; start it with {name} in its environment."
+                )
+                error.category = "configuration_error"
+                raise error
+            environment[name] = os.environ[name]
+        if model.get("kind") == "bedrock" or settings.artifacts_url.startswith("s3"):
+            environment.update(
+                (name, os.environ[name]) for name in AWS_VARIABLES if name in os.environ
+            )
+        return environment
+
+    def finish(self, job: Job, value: Any) -> Finished:  # noqa: ANN401 -- JSON
+        """Sign the certificate of a report, keep it, and label the job."""
+        from myia_sdk.certificates import CertificateStore
+        from myia_sdk.certification.artifacts import ArtifactStore
+        from myia_sdk.certification.certificate import Certificate
+        from myia_sdk.certification.report import Report
+        from myia_sdk.certification.signing import Signer
+
+        settings = self._settings
+        report = Report.from_record(value)
+        certificate = Certificate.issue(
+            report,
+            job_id=job.id,
+            signer=Signer.load(settings.myia_signing_key, settings.myia_home),
+            valid_for=timedelta(days=settings.certification_validity_days),
+        )
+        store = CertificateStore(
+            self._huey.store, ArtifactStore(settings.artifacts_url)
+        )
+        store.add(certificate, report, job.id)
+        labels = {
+            "verdict": report.verdict.value,
+            "score": f"{report.score:.1f}",
+            "rating": report.rating,
+        }
+        if report.error_category:
+            labels["category"] = report.error_category
+        return Finished(value | {"certificate": certificate.to_record()}, labels)
+
+
+def resolve_settings() -> Settings:
+    """Return settings that lead to a server, without needing one to answer."""
+    settings = Settings()
+    if settings.explicit_server:
+        return settings
+    from myia_sdk.local import LocalServer
+
+    local = LocalServer.find(settings)
+    if local is None:
+        return settings
+    _leases.append(local)
+    return local.settings
+
+
+#: Leases on an embedded server end with this process.
+_leases: list[object] = []
+
+
+def run(settings: Settings, *, instance: BullHuey | None = None) -> None:
+    """Run a worker until a signal stops it.
+
+    Parameters
+    ----------
+    settings : Settings
+        Slots, grace time, health endpoint.
+    instance : BullHuey, optional
+        The queue; built from the settings if not given.
+    """
+    chosen = instance or create_huey(settings)
+    consumer = chosen.create_consumer(workers=settings.certification_concurrency)
+    consumer.run()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a worker from the command line, as the embedded server does."""
+    parser = argparse.ArgumentParser(prog="python -m myia_sdk.worker")
+    parser.add_argument(
+        "--until-stdin-closes",
+        action="store_true",
+        help="end when the process that holds the other end of the input ends",
+    )
+    options = parser.parse_args(arguments)
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO
+    )
+    if options.until_stdin_closes:
+        threading.Thread(target=_end_with_input, name="input", daemon=True).start()
+    try:
+        run(settings, instance=huey)
+    except MyiaError as error:
+        logger.error("%s", error)  # noqa: TRY400 -- the message says it all
+        return 1
+    return 0
+
+
+def _end_with_input() -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+settings = resolve_settings()
+huey = create_huey(settings)
+
+if __name__ == "__main__":
+    sys.exit(main())
