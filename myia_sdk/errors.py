@@ -26,6 +26,7 @@
       ├ ArtifactNotFoundError (LookupError)
       ├ ArtifactCorruptedError
       ├ ComparisonError (ValueError)
+      ├ MalformedAnswerError (ValueError)
       ├ TransientCertificationError
       ├ PermanentCertificationError
       └ CertificateError
@@ -244,6 +245,10 @@ class ArtifactCorruptedError(CertificationError):
 
 class ComparisonError(CertificationError, ValueError):
     """Two reports cannot be compared, for example because suites differ."""
+
+
+class MalformedAnswerError(CertificationError, ValueError):
+    """A model's endpoint answered something that its protocol does not allow."""
 
 
 class TransientCertificationError(CertificationError):

@@ -304,10 +304,16 @@ _TYPES: Mapping[str, ErrorCategory] = {
     "JSONDecodeError": _C.UNKNOWN_ERROR,
     "APIResponseValidationError": _C.UNKNOWN_ERROR,
     "UnicodeDecodeError": _C.UNKNOWN_ERROR,
+    "MalformedAnswerError": _C.UNKNOWN_ERROR,
 }
 
 _MALFORMED = frozenset(
-    {"JSONDecodeError", "APIResponseValidationError", "UnicodeDecodeError"}
+    {
+        "APIResponseValidationError",
+        "JSONDecodeError",
+        "MalformedAnswerError",
+        "UnicodeDecodeError",
+    }
 )
 
 _REFINABLE = frozenset({_C.PERMISSION_ERROR, _C.CONFIGURATION_ERROR, _C.UNAVAILABLE})

@@ -137,6 +137,8 @@ class ChatEvent:
     fingerprint: str | None = None
     #: Raw headers of the answer, lower-case names.
     headers: Mapping[str, str] = field(default_factory=dict)
+    #: What else a whole answer tells: how many ``choices``, whether ``logprobs``.
+    extras: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @runtime_checkable
