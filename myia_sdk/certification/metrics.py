@@ -54,7 +54,7 @@ class Labels:
         sums = np.add.reduceat(weights[:, order], starts, axis=1)
         matrices = np.zeros((len(weights), self.count * self.count))
         matrices[:, present] = sums
-        return matrices.reshape(len(weights), self.count, self.count)
+        return np.asarray(matrices.reshape(len(weights), self.count, self.count))
 
 
 def _sort_key(label: object) -> tuple[str, object]:
@@ -64,7 +64,13 @@ def _sort_key(label: object) -> tuple[str, object]:
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    return _divide(part, whole, 0.0)
+
+
+def _divide(part: np.ndarray, whole: np.ndarray, otherwise: float) -> np.ndarray:
+    result = np.full(np.shape(part), otherwise)
+    np.divide(part, whole, out=result, where=whole > 0)
+    return result
 
 
 def accuracy(confusion: np.ndarray) -> np.ndarray:
@@ -182,9 +188,7 @@ def roc_auc(scores: np.ndarray, positive: np.ndarray) -> Callable[..., np.ndarra
         below = np.cumsum(down, axis=1) - down / 2
         pairs = up.sum(axis=1) * down.sum(axis=1)
         wins = (up * below).sum(axis=1)
-        return np.divide(
-            wins, pairs, out=np.full(len(pairs), math.nan), where=pairs > 0
-        )
+        return _divide(wins, pairs, math.nan)
 
     return area
 
@@ -228,10 +232,7 @@ def _regression(
     def r2(weights: np.ndarray) -> np.ndarray:
         total = weights.sum(axis=1)
         spread = weights @ truth_squares - (weights @ truth) ** 2 / total
-        lost = weights @ squares
-        return 1 - np.divide(
-            lost, spread, out=np.full(len(total), math.nan), where=spread > 0
-        )
+        return np.asarray(1 - _divide(weights @ squares, spread, math.nan))
 
     return {
         "r2": r2,

@@ -43,7 +43,7 @@ def number(context: CheckContext, name: str) -> float:
 
 
 def predictions(context: CheckContext) -> np.ndarray:
-    """What the model predicts for the test data."""
+    """Return what the model predicts for the test data."""
     return cast(
         "np.ndarray",
         context.shared.get(
@@ -54,7 +54,7 @@ def predictions(context: CheckContext) -> np.ndarray:
 
 
 def train_predictions(context: CheckContext, train: Dataset) -> np.ndarray:
-    """What the model predicts for the training data."""
+    """Return what the model predicts for the training data."""
     return cast(
         "np.ndarray",
         context.shared.get(
@@ -64,7 +64,7 @@ def train_predictions(context: CheckContext, train: Dataset) -> np.ndarray:
 
 
 def probabilities(context: CheckContext) -> np.ndarray:
-    """The model's probabilities for the test data, one column per class."""
+    """Return the probabilities for the test data, one column per class."""
     return cast(
         "np.ndarray",
         context.shared.get(
@@ -86,7 +86,7 @@ def class_positions(context: CheckContext) -> np.ndarray:
 
 
 def is_right(context: CheckContext) -> np.ndarray:
-    """Whether each prediction for the test data is right."""
+    """Tell for each prediction whether it is right."""
     return np.asarray(predictions(context) == data_of(context).truth, dtype=bool)
 
 

@@ -1,0 +1,166 @@
+"""Whether a model refuses what it cannot understand, instead of answering it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from myia_sdk.certification.checks import CheckContext, Measurement, check
+from myia_sdk.certification.checks.predictions import (
+    classifier_of,
+    data_of,
+    regressor_of,
+)
+from myia_sdk.certification.report import Outcome, Threshold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from myia_sdk.certification.datasets import Features
+
+_PROBE_ROWS = 5
+_UNSEEN = "a category nobody has seen"
+
+
+class _Probe(NamedTuple):
+    name: str
+    rows: object
+    #: Whether an answer is wrong, however it looks.
+    must_refuse: bool
+    #: Whether an answer deserves a warning.
+    should_refuse: bool = False
+
+
+class _Reaction(NamedTuple):
+    probe: str
+    outcome: Outcome
+    text: str
+
+
+@check(
+    "schema-errors",
+    version="1.0.0",
+    title="Refuses rows it cannot understand",
+    kinds=["classifier", "regressor"],
+    threshold=Threshold(comparator=">=", passed=1.0),
+)
+def schema_errors(context: CheckContext) -> Measurement:
+    """Share of malformed inputs that are refused with an error.
+
+    Rows of the wrong width and texts in place of numbers must be refused. Missing and
+    infinite values may be answered, but only with a known class or a finite number.
+    An unknown category should be refused; ignoring it is a warning, since encoders
+    can be told to.
+    """
+    rows = np.arange(min(_PROBE_ROWS, data_of(context).rows))
+    features = data_of(context).features.take(rows)
+    reactions = [_react(context, probe) for probe in _probes(features)]
+    worst = {reaction.outcome for reaction in reactions}
+    outcome = next(
+        (each for each in (Outcome.FAILED, Outcome.WARNED) if each in worst),
+        Outcome.PASSED,
+    )
+    good = sum(reaction.outcome is Outcome.PASSED for reaction in reactions)
+    accepted = [
+        f"{reaction.probe}: {reaction.text}"
+        for reaction in reactions
+        if reaction.outcome is not Outcome.PASSED
+    ]
+    return Measurement(
+        value=good / len(reactions),
+        n=len(reactions),
+        outcome=outcome,
+        message=(
+            f"{good} of {len(reactions)} malformed inputs are handled rightly"
+            + (f"; not so {'; '.join(accepted)}" if accepted else "")
+            + "."
+        ),
+        suggestions=("Validate the input before predicting.",) if accepted else (),
+        details={
+            reaction.probe: {"outcome": reaction.outcome.value, "answer": reaction.text}
+            for reaction in reactions
+        },
+    )
+
+
+def _probes(features: Features) -> Iterator[_Probe]:
+    if features.is_text:
+        yield _Probe("numbers for texts", np.ones((features.rows, 2)), True)  # noqa: FBT003
+        return
+    if features.width > 1:
+        yield _Probe("one column too few", _narrow(features), must_refuse=True)
+    if not features.is_frame:
+        wide = np.column_stack([features.data, features.data[:, :1]])
+        yield _Probe("one column too many", wide, must_refuse=True)
+    if features.numeric:
+        yield _Probe("texts for numbers", _with_texts(features), must_refuse=True)
+        for name, value in (("missing", np.nan), ("infinite", np.inf)):
+            values = np.full((features.rows, len(features.numeric)), value)
+            rows = features.with_numbers(values).data
+            yield _Probe(f"all values {name}", rows, must_refuse=False)
+    unseen = _with_unseen(features)
+    if unseen is not None:
+        yield _Probe("unknown category", unseen, False, should_refuse=True)  # noqa: FBT003
+
+
+def _narrow(features: Features) -> object:
+    if features.is_frame:
+        return features.data.iloc[:, :-1]
+    return features.data[:, :-1]
+
+
+def _with_texts(features: Features) -> object:
+    if features.is_frame:
+        names = [features.data.columns[place] for place in features.numeric]
+        return features.data.astype(dict.fromkeys(names, object)).assign(
+            **{str(name): "not a number" for name in names}
+        )
+    return np.full(features.data.shape, "not a number", dtype=object)
+
+
+def _with_unseen(features: Features) -> object | None:
+    if not features.is_frame:
+        return None
+    names = [
+        name
+        for name, dtype in features.data.dtypes.items()
+        if getattr(dtype, "kind", "O") not in "iufbMm"
+    ]
+    if not names:
+        return None
+    frame = features.data.astype(dict.fromkeys(names, object))
+    frame[names] = _UNSEEN
+    malformed: object = frame
+    return malformed
+
+
+def _react(context: CheckContext, probe: _Probe) -> _Reaction:
+    try:
+        answer = _answer(context, probe.rows)
+    except Exception as exc:  # noqa: BLE001 - an error is the right answer
+        return _Reaction(probe.name, Outcome.PASSED, f"refused, {type(exc).__name__}")
+    if probe.must_refuse:
+        return _Reaction(probe.name, Outcome.FAILED, f"answered {answer.ravel()[:3]}")
+    if probe.should_refuse:
+        return _Reaction(probe.name, Outcome.WARNED, "answered as if it were known")
+    if not _is_sound(context, answer):
+        return _Reaction(probe.name, Outcome.FAILED, f"answered {answer.ravel()[:3]}")
+    return _Reaction(probe.name, Outcome.PASSED, "answered soundly")
+
+
+def _answer(context: CheckContext, rows: object) -> np.ndarray:
+    if context.model.family == "regressor":
+        return regressor_of(context).predict(rows)
+    model = classifier_of(context)
+    answer = model.predict(rows)
+    return model.predict_proba(rows) if model.has_probabilities else answer
+
+
+def _is_sound(context: CheckContext, answer: np.ndarray) -> bool:
+    if answer.dtype.kind in "fc":
+        return bool(np.isfinite(answer).all())
+    if context.model.family == "classifier":
+        known = set(classifier_of(context).classes.tolist())
+        return set(answer.ravel().tolist()) <= known
+    return True

@@ -1,0 +1,61 @@
+"""How long a prediction takes."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from myia_sdk.certification.checks import CheckContext, Measurement, check
+from myia_sdk.certification.checks.predictions import (
+    classifier_of,
+    data_of,
+    number,
+    some_rows,
+)
+from myia_sdk.certification.report import Outcome, Threshold
+
+_MILLISECONDS = 1000
+
+
+@check(
+    "latency",
+    version="1.0.0",
+    title="Time of a prediction",
+    kinds=["classifier", "regressor"],
+    params={"calls": 30, "batch_rows": 1000, "max_batch_ms_per_row": 1.0},
+    threshold=Threshold(comparator="<=", passed=100.0),
+)
+def latency(context: CheckContext) -> Measurement:
+    """95th percentile for one row, and time per row of a batch.
+
+    The first call is not counted: it warms up caches and thread pools.
+    """
+    features, model = data_of(context).features, classifier_of(context)
+    single = [
+        features.take(np.array([place])).data
+        for place in some_rows(context, int(number(context, "calls")))
+    ]
+    model.predict(single[0])
+    times = np.array([_time(model.predict, row) for row in single])
+    rows = some_rows(context, int(number(context, "batch_rows")))
+    per_row = _time(model.predict, features.take(rows).data) / len(rows)
+    p95 = float(np.quantile(times, 0.95))
+    outcome = context.thresholds.judge(p95, None)
+    if per_row > number(context, "max_batch_ms_per_row"):
+        outcome = Outcome.FAILED
+    return Measurement(
+        value=p95,
+        unit="ms",
+        n=len(times),
+        outcome=outcome,
+        message=f"One row takes {p95:.2f} ms (p95), a row of a batch {per_row:.4f} ms.",
+        suggestions=("Choose a smaller model, or predict in batches.",),
+        details={"p50_ms": float(np.median(times)), "batch_ms_per_row": per_row},
+    )
+
+
+def _time(predict: object, rows: object) -> float:
+    started = time.perf_counter()
+    predict(rows)  # type: ignore[operator]
+    return (time.perf_counter() - started) * _MILLISECONDS
