@@ -292,24 +292,21 @@ def _finished(run: _Run, specs: tuple[CheckSpec, ...]) -> Iterator[CheckRecord]:
 
 def _run_check(run: _Run, spec: CheckSpec) -> CheckRecord:
     started = time.perf_counter()
-    retries = 0
     try:
         measurement = spec.check.run(run.context(spec))
         if not isinstance(measurement, Measurement):
             raise TypeError(  # noqa: TRY301 - reported like the check's own errors
                 f"The check returned a {type(measurement).__name__}, not a Measurement."
             )
+        record = _measured(spec, measurement)
     except SuiteError:
         # The suite asks for what does not exist: no model can be measured by it.
         raise
     except Exception as exc:  # noqa: BLE001 - the boundary: an error is an outcome
         retries = len(getattr(exc, "retries", ()))
-        record = _errored(spec, exc, run)
-    else:
-        retries = measurement.retries
-        record = _measured(spec, measurement)
+        record = replace(_errored(spec, exc, run), retries=retries)
     duration = round((time.perf_counter() - started) * 1000, 3)
-    return replace(record, duration_ms=duration, retries=retries)
+    return replace(record, duration_ms=duration)
 
 
 def _measured(spec: CheckSpec, measurement: Measurement) -> CheckRecord:
@@ -317,7 +314,11 @@ def _measured(spec: CheckSpec, measurement: Measurement) -> CheckRecord:
     value, interval = _finite(measurement.value), measurement.ci
     outcome = measurement.outcome
     if outcome is None:
-        outcome = Outcome.PASSED if value is None else threshold.judge(value, interval)
+        if value is None:
+            raise ValueError(
+                f"The check returned the value {measurement.value} and no outcome."
+            )
+        outcome = threshold.judge(value, interval)
     category = measurement.category
     if category is None and outcome is Outcome.FAILED:
         category = _QUALITY_ISSUE
@@ -337,7 +338,7 @@ def _measured(spec: CheckSpec, measurement: Measurement) -> CheckRecord:
         sample_size=None if measurement.n is None else int(measurement.n),
         message=measurement.message,
         category=category,
-        temporary=False,
+        retries=measurement.retries,
         suggestions=() if is_good else measurement.suggestions,
         details=_object(measurement.details),
     )
