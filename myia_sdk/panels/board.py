@@ -1,0 +1,70 @@
+"""All panels in tabs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ipywidgets
+
+from myia_sdk.panels.certificates import CertificatesPanel
+from myia_sdk.panels.clean import CleanPanel
+from myia_sdk.panels.displayed import Displayed
+from myia_sdk.panels.form import close_tree
+from myia_sdk.panels.guard import KeyGuard
+from myia_sdk.panels.monitor import MonitorPanel
+from myia_sdk.panels.submit import SubmitPanel
+from myia_sdk.panels.texts import choose_language, translate
+
+if TYPE_CHECKING:
+    from myia_sdk.client import Client
+
+_MONITOR_TAB = 1
+
+
+class BoardPanel(Displayed, ipywidgets.VBox):
+    """Submit, monitor, clean and certificates in tabs.
+
+    Parameters
+    ----------
+    client : Client
+        Where the jobs are.
+    is_read_only : bool, optional
+        Show everything, change nothing.
+    """
+
+    def __init__(self, client: Client, *, is_read_only: bool = False) -> None:
+        self._client = client
+        self.submit = SubmitPanel(
+            client, is_read_only=is_read_only, on_watch=self._watch
+        )
+        self.monitor = MonitorPanel(client, is_read_only=is_read_only)
+        self.clean = CleanPanel(client, is_read_only=is_read_only)
+        self.certificates = CertificatesPanel(client, is_read_only=is_read_only)
+        language = choose_language(client.settings.myia_lang)
+        names = ("submit", "monitor", "clean", "certificates")
+        self.tabs = ipywidgets.Tab(
+            children=[getattr(self, name) for name in names],
+            titles=[translate(language, f"tab.{name}") for name in names],
+        )
+        super().__init__(children=(self.tabs, KeyGuard()))
+        self.add_class("myia-panel")
+        self._enter()
+
+    def __repr__(self) -> str:
+        return f"<BoardPanel {self._client.queue.queue!r}>"
+
+    def _watch(self, ids: list[str]) -> None:
+        self.tabs.selected_index = _MONITOR_TAB
+        if ids:
+            self.monitor.watch(ids[0])
+
+    def to_html(self) -> str:
+        """Return a static copy of the jobs and the certificates, as safe HTML."""
+        return self.monitor.to_html() + self.certificates.to_html()
+
+    def wait_for_data(self, timeout: float) -> None:
+        """Wait until the monitor was loaded once, at most `timeout` seconds."""
+        self.monitor.wait_for_data(timeout)
+
+    def _close_widgets(self) -> None:
+        close_tree(self)

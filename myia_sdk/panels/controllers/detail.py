@@ -1,0 +1,161 @@
+"""Everything about one job that somebody looks at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from myia_sdk.panels.controllers.rows import (
+    check_row,
+    check_rows,
+    job_row,
+    pretty,
+    timeline,
+    to_ms,
+)
+from myia_sdk.queue.job import Job, JobState
+
+if TYPE_CHECKING:
+    from myia_sdk.certification.certificate import Certificate
+    from myia_sdk.client import Client
+    from myia_sdk.panels.live import Changes
+
+#: Last lines of a log that are shown.
+LOG_LINES = 500
+
+
+class JobDetail:
+    """One job: row, timeline, checks, log, error, data, options, result, certificate.
+
+    Parameters
+    ----------
+    client : Client
+        Where the job is.
+    job_id : str
+        The job.
+    """
+
+    def __init__(self, client: Client, job_id: str) -> None:
+        self._client = client
+        self.job_id = job_id
+        self._job = Job(id=job_id)
+        self._is_cancelling = False
+        self._lines: list[str] = []
+        self._log_total = 0
+        self._checks: dict[str, dict[str, Any]] = {}
+        self._verification: dict[str, Any] | None = None
+
+    @property
+    def job(self) -> Job:
+        """The job as it was last read; its state is None once it was removed."""
+        return self._job
+
+    def load(self) -> None:
+        """Read the job and its log."""
+        job = self._client.queue.job(self.job_id)
+        self._job = job or Job(id=self.job_id, name=self._job.name)
+        is_active = self._job.state is JobState.ACTIVE
+        requested = self._client.administration.cancel_requested
+        self._is_cancelling = is_active and self.job_id in requested([self.job_id])
+        if not is_active:
+            self._checks.clear()
+        self._note_progress(self._job.progress)
+        self.load_log()
+
+    def load_log(self) -> None:
+        """Read the lines that were added since the last time."""
+        start = self._log_total if self._lines else -LOG_LINES
+        lines, total = self._client.queue.logs(self.job_id, start, -1)
+        if total < self._log_total:
+            lines, total = self._client.queue.logs(self.job_id, -LOG_LINES, -1)
+            self._lines = []
+        self._lines = [*self._lines, *lines][-LOG_LINES:]
+        self._log_total = total
+
+    def apply(self, changes: Changes) -> None:
+        """Read what changed, when it is about this job."""
+        for text in changes.progress.get(self.job_id, ()):
+            with suppress(ValueError):
+                self._note_progress(json.loads(text))
+        if (
+            changes.is_reset
+            or self.job_id in changes.moved
+            or self.job_id in changes.progress
+        ):
+            self.load()
+
+    def _note_progress(self, progress: object) -> None:
+        if isinstance(progress, Mapping) and progress.get("outcome"):
+            name = str(progress.get("check", ""))
+            self._checks[name] = check_row({"id": name, **progress})
+
+    def verified(self, *, is_valid: bool, text: str) -> None:
+        """Remember the result of verifying the certificate."""
+        self._verification = {"is_valid": is_valid, "text": text}
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the JSON that panel.js shows; no I/O."""
+        job = self._job
+        return {
+            "row": job_row(job, is_cancelling=self._is_cancelling),
+            "timeline": timeline(job),
+            "checks": check_rows(job.return_value) or list(self._checks.values()),
+            "log": {"lines": self._lines, "total": self._log_total},
+            "error": self._error(),
+            "data": pretty(job.data),
+            "options": pretty(job.options.to_record()),
+            "result": "" if job.return_value is None else pretty(job.return_value),
+            "certificate": self._certificate(),
+        }
+
+    def _error(self) -> dict[str, Any] | None:
+        job = self._job
+        if not job.failed_reason and not job.stacktrace:
+            return None
+        return {
+            "reason": (job.failed_reason or "")[:5_000],
+            "category": job.labels.get("category", ""),
+            "stacktrace": [text[:20_000] for text in job.stacktrace[-10:]],
+        }
+
+    def _certificate(self) -> dict[str, Any] | None:
+        facts = certificate_facts(self._job.return_value)
+        if facts is not None:
+            facts["verification"] = self._verification
+        return facts
+
+
+def certificate_of(return_value: object) -> Certificate | None:
+    """Return the certificate in a report, None when there is none or it is unreadable.
+
+    The signature is not checked here: that is what *verify* is for.
+    """
+    from myia_sdk.certification.certificate import Certificate
+    from myia_sdk.errors import CertificateError
+
+    record = (
+        return_value.get("certificate") if isinstance(return_value, Mapping) else None
+    )
+    if not isinstance(record, Mapping):
+        return None
+    try:
+        return Certificate.from_record(record)
+    except CertificateError:
+        return None
+
+
+def certificate_facts(return_value: object) -> dict[str, Any] | None:
+    """Return what a report's certificate claims, None when there is none."""
+    certificate = certificate_of(return_value)
+    if certificate is None:
+        return None
+    subjects = certificate.subjects
+    signatures = certificate.envelope.signatures
+    return {
+        "subject": ", ".join(f"{one.name} sha256:{one.sha256}" for one in subjects),
+        "key": ", ".join(signature.key_id for signature in signatures),
+        "issued_at": to_ms(certificate.issued_at),
+        "expires_at": to_ms(certificate.expires_at),
+    }

@@ -1,0 +1,94 @@
+"""Search of jobs by id, by words, and by ``name:value`` pairs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from myia_sdk.queue.job import LABELS, Job, JobState
+
+if TYPE_CHECKING:
+    from myia_sdk.queue.store import JobStore
+
+#: Jobs looked at, at most, when words have to be compared one by one.
+SCAN_LIMIT = 2_000
+_SCAN_PAGE = 250
+
+
+class Found(NamedTuple):
+    """A page of what a search found."""
+
+    jobs: list[Job]
+    total: int
+    #: The search stopped at :data:`SCAN_LIMIT`; there may be more.
+    is_truncated: bool
+
+
+class Query(NamedTuple):
+    """A query taken apart."""
+
+    words: tuple[str, ...]
+    labels: dict[str, str]
+
+
+def parse_query(text: str) -> Query:
+    """Split a query into words and label pairs; any text is a valid query."""
+    words: list[str] = []
+    labels: dict[str, str] = {}
+    for part in text.split():
+        name, colon, value = part.partition(":")
+        if colon and value and name.lower() in LABELS:
+            labels[name.lower()] = value
+        else:
+            words.append(part.lower())
+    return Query(tuple(words), labels)
+
+
+def matches(job: Job, query: Query) -> bool:
+    """Return whether every word and label of the query is found in the job."""
+    for name, value in query.labels.items():
+        if value.lower() not in job.labels.get(name, "").lower():
+            return False
+    if not query.words:
+        return True
+    text = " ".join(
+        [job.id, job.name, job.failed_reason or "", *job.labels.values()]
+    ).lower()
+    return all(word in text for word in query.words)
+
+
+def search(
+    store: JobStore, text: str, state: JobState | None, start: int, count: int
+) -> Found:
+    """Return one page of the jobs that match, newest first.
+
+    Parameters
+    ----------
+    store : JobStore
+        The queue.
+    text : str
+        An id, words, ``label:value`` pairs.
+    state : JobState or None
+        Only this state; None for all.
+    start, count : int
+        First job of the page, and how many.
+    """
+    exact = store.job(text.strip())
+    if exact is not None and (state is None or exact.state is state):
+        return Found([exact], 1, is_truncated=False)
+    query = parse_query(text)
+    states = list(JobState) if state is None else [state]
+    found: list[Job] = []
+    looked = 0
+    for one in states:
+        position = 0
+        while looked < SCAN_LIMIT:
+            page = store.page(one, position, position + _SCAN_PAGE - 1)
+            found += [job for job in page if matches(job, query)]
+            looked += len(page)
+            position += _SCAN_PAGE
+            if len(page) < _SCAN_PAGE:
+                break
+    found.sort(key=lambda job: job.created_at.timestamp() if job.created_at else 0.0)
+    found.reverse()
+    is_truncated = looked >= SCAN_LIMIT
+    return Found(found[start : start + count], len(found), is_truncated)

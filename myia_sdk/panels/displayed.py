@@ -1,0 +1,118 @@
+"""How panels appear in a notebook, and how they go without leaving anything."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, ClassVar
+from weakref import WeakSet
+
+from myia_sdk.panels.kernel import follow_cells, running_cell, shell
+
+#: Longest wait for the first data when a panel is shown, seconds.
+FIRST_LOAD = 0.5
+#: Shortest time between two renewals of the static copy, seconds.
+STATIC_INTERVAL = 30.0
+
+
+class Displayed:
+    """Show a widget with a static twin; close everything with it.
+
+    The twin is an output of its own with plain HTML. It is hidden while the widget
+    lives and is what a reopened notebook shows. A panel made again by the same cell
+    closes the one that cell made before.
+    """
+
+    _open_panels: ClassVar[WeakSet[Displayed]] = WeakSet()
+
+    def _enter(self) -> None:
+        """Remember the cell that makes this panel; close its earlier ones."""
+        follow_cells()
+        self._cell = running_cell()
+        self._is_gone = False
+        self._handles: list[Any] = []
+        self._renewed_at = 0.0
+        self._display_lock = threading.Lock()
+        for panel in list(self._open_panels):
+            if panel._is_replaced_by(self):
+                panel._leave(keep_output=False)
+        self._open_panels.add(self)
+
+    def _is_replaced_by(self, other: Displayed) -> bool:
+        if self._cell is None or other._cell is None or type(self) is not type(other):
+            return False
+        return self._cell[0] == other._cell[0] and self._cell[1] != other._cell[1]
+
+    @classmethod
+    def open_panels(cls) -> int:
+        """Return how many panels of this process are open."""
+        return len(cls._open_panels)
+
+    def to_html(self) -> str:
+        """Return a static copy of what is shown, as safe HTML."""
+        raise NotImplementedError
+
+    def _close_widgets(self) -> None:
+        """Close the widget and all below it."""
+        raise NotImplementedError
+
+    def wait_for_data(self, timeout: float) -> None:
+        """Give the first load a moment, so that the static copy has data."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the panel was closed."""
+        return getattr(self, "_is_gone", True)
+
+    def _static_bundle(self) -> dict[str, str]:
+        mark = getattr(self, "_model_id", "") or ""
+        html = self.to_html()
+        return {
+            "text/html": f'<div class="myia-static" data-panel="{mark}">{html}</div>',
+            "text/plain": "",
+        }
+
+    def _ipython_display_(self, **_: object) -> None:
+        from IPython.display import DisplayHandle, display
+
+        bundle = dict(self._widget_bundle())
+        if shell() is None:
+            display(bundle, raw=True)  # type: ignore[no-untyped-call]
+            return
+        live, static = DisplayHandle(), DisplayHandle()  # type: ignore[no-untyped-call]
+        live.display(bundle, raw=True)  # type: ignore[no-untyped-call]
+        self.wait_for_data(FIRST_LOAD)
+        static.display(self._static_bundle(), raw=True)  # type: ignore[no-untyped-call]
+        self._handles.append((live, static))
+
+    def _widget_bundle(self) -> dict[str, Any]:
+        found: Any = self._repr_mimebundle_()  # type: ignore[attr-defined]
+        bundle = found[0] if isinstance(found, tuple) else found
+        plain = {"text/plain": repr(self)}
+        return {**plain, **{k: v for k, v in bundle.items() if k != "text/plain"}}
+
+    def _renew_static(self) -> None:
+        """Bring the static copy up to date, not oftener than every 30 seconds."""
+        with self._display_lock:
+            if time.monotonic() - self._renewed_at < STATIC_INTERVAL:
+                return
+            self._renewed_at = time.monotonic()
+        for _, static in self._handles:
+            static.update(self._static_bundle(), raw=True)
+
+    def _leave(self, *, keep_output: bool) -> None:
+        if self.is_gone:
+            return
+        self._is_gone = True
+        self._open_panels.discard(self)
+        if keep_output:
+            bundle = {"text/html": self.to_html(), "text/plain": repr(self)}
+            for live, static in self._handles:
+                live.update(bundle, raw=True)
+                static.update({"text/plain": ""}, raw=True)
+        self._handles = []
+        self._close_widgets()
+
+    def close(self) -> None:
+        """Stop updating, release every resource, leave a static copy behind."""
+        self._leave(keep_output=True)

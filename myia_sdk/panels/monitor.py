@@ -1,0 +1,56 @@
+"""The live table of jobs as a widget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from myia_sdk.panels.controllers.base import ControllerOptions
+from myia_sdk.panels.controllers.monitor import PAGE_SIZE, MonitorController
+from myia_sdk.panels.view import SILENCE
+from myia_sdk.panels.widget import LiveWidget
+
+if TYPE_CHECKING:
+    from myia_sdk.client import Client
+
+
+class MonitorPanel(LiveWidget):
+    """Jobs by state, live, with search, actions, and the details of one job.
+
+    Parameters
+    ----------
+    client : Client
+        Where the jobs are.
+    is_read_only : bool, optional
+        Show everything, change nothing.
+    page_size : int, optional
+        Jobs on a page.
+    silence : float, optional
+        Seconds without a heartbeat of the browser after which updates pause.
+    """
+
+    controller: MonitorController
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        is_read_only: bool = False,
+        page_size: int = PAGE_SIZE,
+        silence: float = SILENCE,
+    ) -> None:
+        controller = MonitorController(
+            client,
+            ControllerOptions.of(client, is_read_only=is_read_only),
+            page_size=page_size,
+        )
+        super().__init__(client, controller, silence=silence)
+
+    def watch(self, job_id: str) -> None:
+        """Open the details of a job.
+
+        Parameters
+        ----------
+        job_id : str
+            The job.
+        """
+        self.view.perform({"event": "open", "id": job_id})

@@ -1,0 +1,195 @@
+// One job: timeline of its states, checks, log, error, data, options, result, certificate.
+
+function timelineView(panel, detail) {
+  const { words } = panel;
+  const steps = detail.timeline;
+  return h("ol", { class: "myia-timeline", "aria-label": words.t("timeline") },
+    steps.map((step, index) => {
+      const previous = index ? steps[index - 1].at : null;
+      return h("li", { key: step.what, class: step.at > panel.now() ? "myia-future" : "" },
+        h("span", { class: "myia-what" }, words.t(`timeline.${step.what}`)),
+        h("time", { datetime: new Date(step.at).toISOString(), title: words.date(step.at) }, words.time(step.at)),
+        previous === null ? null : h("span", { class: "myia-muted" },
+          words.t("timeline.after", { time: words.duration(step.at - previous) })),
+        step.note ? h("span", { class: "myia-muted", title: step.note }, step.note) : null);
+    }));
+}
+
+function thresholdText(panel, check) {
+  if (!check.threshold || check.threshold.passed === null || check.threshold.passed === undefined) return "–";
+  const sign = { ">=": "≥", "<=": "≤", "==": "=" }[check.threshold.comparator] || check.threshold.comparator;
+  return `${sign} ${panel.words.value(check.threshold.passed)}`;
+}
+
+function valueText(panel, check) {
+  const { words } = panel;
+  const value = words.value(check.value);
+  const interval = check.ci_low !== null && check.ci_low !== undefined && check.ci_high !== null && check.ci_high !== undefined
+    ? ` [${words.value(check.ci_low)}, ${words.value(check.ci_high)}]` : "";
+  return `${value}${check.value !== null && check.unit ? ` ${check.unit}` : ""}${interval}`;
+}
+
+function checksView(panel, detail) {
+  const { words } = panel;
+  if (!detail.checks.length) return h("p", { class: "myia-empty" }, words.t("checks.none"));
+  return h("div", { class: "myia-scroll", tabindex: "0", role: "region", "aria-label": words.t("checks") },
+    h("table", { class: "myia-table", "aria-label": words.t("checks") },
+      h("thead", {}, h("tr", {}, ["check", "outcome", "severity", "value", "threshold", "duration", "message"].map((name) =>
+        h("th", { key: name, scope: "col", class: ["value", "duration"].includes(name) ? "myia-number" : "" },
+          words.t(`check.${name}`))))),
+      h("tbody", {}, detail.checks.map((check) => h("tr", { key: check.id },
+        h("td", {}, check.title || check.id),
+        h("td", { class: "myia-state" }, h("span", {
+          class: "myia-icon", "aria-hidden": "true", style: `--c: ${panel.state.colors[`outcome.${check.outcome}`] || ""}`,
+        }, OUTCOME_ICONS[check.outcome] || "•"), " ", words.t(`outcome.${check.outcome}`)),
+        h("td", {}, check.severity ? words.t(`severity.${check.severity}`) : "–"),
+        h("td", { class: "myia-number" }, valueText(panel, check)),
+        h("td", {}, thresholdText(panel, check)),
+        h("td", { class: "myia-number" }, words.duration(check.duration_ms)),
+        h("td", { class: "myia-message" }, check.message || "–"))))));
+}
+
+function logView(panel, detail) {
+  const { ui, words } = panel;
+  const needle = ui.logFilter.toLowerCase();
+  const hidden = detail.log.total - detail.log.lines.length;
+  const shown = detail.log.lines
+    .map((line, index) => [index + 1 + hidden, line])
+    .filter(([, line]) => line.toLowerCase().includes(needle));
+  const copy = () => navigator.clipboard && navigator.clipboard.writeText(shown.map(([, line]) => line).join("\n"));
+  return h("div", {},
+    h("div", { class: "myia-logbar" },
+      h("input", {
+        type: "search", class: "myia-input", value: ui.logFilter, placeholder: words.t("log.filter"),
+        "aria-label": words.t("log.filter"),
+        oninput: (event) => { ui.logFilter = event.target.value; panel.repaint(); },
+      }),
+      h("label", { class: "myia-inline" }, h("input", {
+        type: "checkbox", checked: ui.follow, onchange: (event) => { ui.follow = event.target.checked; panel.repaint(); },
+      }), " ", words.t("log.follow")),
+      h("button", { type: "button", class: "myia-button", onclick: copy }, words.t("copy"))),
+    hidden > 0 ? h("p", { class: "myia-muted" }, words.t("log.hidden", { count: words.count(hidden) })) : null,
+    shown.length
+      ? h("ol", { class: "myia-log", tabindex: "0", "aria-label": words.t("log"), "data-follow": String(ui.follow) },
+        shown.map(([number, line]) => h("li", { key: number, value: String(number) }, line)))
+      : h("p", { class: "myia-empty" }, words.t(detail.log.lines.length ? "log.nomatch" : "log.none")));
+}
+
+function textView(panel, text, label) {
+  return h("div", {},
+    h("div", { class: "myia-logbar" }, h("button", {
+      type: "button", class: "myia-button",
+      onclick: () => navigator.clipboard && navigator.clipboard.writeText(text),
+    }, panel.words.t("copy"))),
+    h("pre", { class: "myia-code", tabindex: "0", role: "region", "aria-label": label }, text));
+}
+
+function errorView(panel, detail) {
+  const { words } = panel;
+  return h("div", {},
+    h("p", { class: "myia-error" }, detail.error.reason),
+    detail.error.category ? h("p", {}, words.t("error.category", { category: detail.error.category })) : null,
+    detail.error.stacktrace.map((trace, index) => h("details", { key: index, open: index === detail.error.stacktrace.length - 1 },
+      h("summary", {}, words.t("error.attempt", { number: index + 1 })),
+      h("pre", { class: "myia-code", tabindex: "0", role: "region", "aria-label": words.t("error.attempt", { number: index + 1 }) }, trace))));
+}
+
+function dataView(panel, detail) {
+  const { ui, words } = panel;
+  const { row } = detail;
+  const canEdit = panel.allows("update") && panel.accepts("update", row.state);
+  if (ui.edit !== null && canEdit) {
+    return h("form", {
+      onsubmit: (event) => {
+        event.preventDefault();
+        panel.act("update", { ids: [row.id], data: ui.edit });
+        ui.edit = null;
+        panel.repaint();
+      },
+    },
+    h("textarea", {
+      class: "myia-input myia-code", rows: "12", "aria-label": words.t("data"), value: ui.edit, spellcheck: "false",
+      oninput: (event) => { ui.edit = event.target.value; },
+    }),
+    h("div", { class: "myia-logbar" },
+      h("button", { type: "submit", class: "myia-button myia-primary" }, words.t("save")),
+      h("button", { type: "button", class: "myia-button", onclick: () => { ui.edit = null; panel.repaint(); } }, words.t("dialog.cancel"))));
+  }
+  return h("div", {}, textView(panel, detail.data, words.t("data")),
+    canEdit ? h("button", {
+      type: "button", class: "myia-button", onclick: () => { ui.edit = detail.data; panel.repaint(); },
+    }, words.t("action.update")) : null);
+}
+
+function certificateView(panel, detail) {
+  const { words } = panel;
+  const { certificate, row } = detail;
+  if (!certificate) return h("p", { class: "myia-empty" }, words.t("certificate.none"));
+  const facts = [
+    ["verdict", words.t(`verdict.${row.verdict}`)], ["subject", certificate.subject], ["key", certificate.key],
+    ["issued", words.date(certificate.issued_at)], ["expires", words.date(certificate.expires_at)],
+  ];
+  const checked = certificate.verification;
+  return h("div", {},
+    h("dl", { class: "myia-facts" }, facts.filter(([, value]) => value).map(([name, value]) =>
+      h("div", { key: name }, h("dt", {}, words.t(`certificate.${name}`)), h("dd", {}, value)))),
+    h("div", { class: "myia-logbar" },
+      h("button", { type: "button", class: "myia-button", onclick: () => panel.act("verify", { ids: [row.id] }) }, words.t("action.verify")),
+      h("button", { type: "button", class: "myia-button", onclick: () => panel.act("download", { ids: [row.id] }) }, words.t("action.download"))),
+    checked ? h("p", { role: "status", class: checked.is_valid ? "myia-good" : "myia-error" },
+      `${checked.is_valid ? "✔" : "✖"} ${checked.text}`) : null);
+}
+
+const DETAIL_TABS = {
+  checks: checksView,
+  log: logView,
+  error: errorView,
+  data: dataView,
+  options: (panel, detail) => textView(panel, detail.options, panel.words.t("options")),
+  result: (panel, detail) => textView(panel, detail.result, panel.words.t("result")),
+  certificate: certificateView,
+};
+
+function detailView(panel) {
+  const { state, ui, words } = panel;
+  const { detail } = state;
+  if (!detail) return null;
+  const { row } = detail;
+  const names = Object.keys(DETAIL_TABS).filter((name) =>
+    (name !== "error" || detail.error) && (name !== "result" || detail.result) && (name !== "certificate" || detail.certificate));
+  const chosen = names.includes(ui.detailTab) ? ui.detailTab : (detail.error ? "error" : "checks");
+  const choose = (name) => { ui.detailTab = name; panel.repaint(); };
+  const onkeydown = (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const next = names[(names.indexOf(chosen) + step + names.length) % names.length];
+    choose(next);
+    const target = event.currentTarget.querySelector(`[data-tab="${next}"]`);
+    if (target) target.focus();
+  };
+  const actions = ["retry", "promote", "cancel", "rerun", "remove"].filter((name) =>
+    panel.allows(name) && panel.accepts(name, row.state));
+  return h("section", { class: "myia-detail", "aria-label": words.t("detail.of", { job: row.name }) },
+    h("header", { class: "myia-detail-head" },
+      h("h3", {}, dot(panel, row.state), " ", row.name, " ", h("code", { class: "myia-id" }, row.id)),
+      h("span", { class: "myia-muted" }, words.state(row.state), row.is_cancelling ? ` · ${words.t("cancelling")}` : ""),
+      verdictView(panel, { ...row, reason: "" }),
+      h("span", { class: "myia-spring" }),
+      actions.map((name) => h("button", {
+        key: name, type: "button", class: "myia-button", onclick: () => panel.act(name, { ids: [row.id] }),
+      }, words.t(`action.${name}`))),
+      h("button", { type: "button", class: "myia-button myia-quiet", onclick: () => panel.act("open", { id: "" }) }, words.t("close"))),
+    row.state === "active" || row.progress !== null
+      ? h("p", { class: "myia-step" }, progressView(panel, row), row.step ? h("span", { class: "myia-muted" }, row.step) : null) : null,
+    h("div", { class: "myia-detail-body" },
+      timelineView(panel, detail),
+      h("div", { class: "myia-detail-main" },
+        h("div", { class: "myia-tabs", role: "tablist", "aria-label": words.t("detail.tabs"), onkeydown },
+          names.map((name) => h("button", {
+            key: name, type: "button", role: "tab", class: "myia-tab", "data-tab": name, tabindex: name === chosen ? "0" : "-1",
+            "aria-selected": String(name === chosen), "aria-controls": `${panel.id}-detail`, onclick: () => choose(name),
+          }, words.t(`detail.${name}`)))),
+        h("div", { class: "myia-detail-pane", id: `${panel.id}-detail`, role: "tabpanel", "aria-label": words.t(`detail.${chosen}`) },
+          h("div", { key: `${row.id}.${chosen}` }, DETAIL_TABS[chosen](panel, detail))))));
+}

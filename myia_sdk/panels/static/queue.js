@@ -1,0 +1,220 @@
+// The queue as a whole: summary, throughput, workers, settings, and questions to confirm.
+
+function throughputView(panel) {
+  const { state, words } = panel;
+  const { completed, failed } = state.throughput;
+  const top = Math.max(1, ...completed.map((value, index) => value + failed[index]));
+  const minutes = completed.length;
+  const bar = (index) => {
+    const good = (completed[index] / top) * 30;
+    const bad = (failed[index] / top) * 30;
+    const x = index * 4;
+    return [
+      good ? h("rect", { key: `c${index}`, x, y: 30 - good, width: 3, height: good, fill: state.colors.completed }) : null,
+      bad ? h("rect", { key: `f${index}`, x, y: 30 - good - bad, width: 3, height: bad, fill: state.colors.failed }) : null,
+    ];
+  };
+  const sum = (values) => values.reduce((a, b) => a + b, 0);
+  const label = words.t("throughput.label", {
+    completed: words.count(sum(completed)), failed: words.count(sum(failed)), minutes,
+  });
+  return h("figure", { class: "myia-throughput" },
+    h("svg", { viewBox: `0 0 ${minutes * 4} 31`, preserveAspectRatio: "none", role: "img", "aria-label": label },
+      h("line", { x1: 0, y1: 30.5, x2: minutes * 4, y2: 30.5, stroke: "currentColor", "stroke-width": 0.5 }),
+      completed.map((_, index) => bar(index))),
+    h("figcaption", {}, label));
+}
+
+function factsView(panel) {
+  const { state, words } = panel;
+  const { queue } = state;
+  const oldest = queue.oldest_waiting_at ? words.duration(panel.now() - queue.oldest_waiting_at) : words.t("none");
+  const workers = state.workers.length;
+  const facts = [
+    ["workers", workers ? words.count(workers) : words.t("workers.none"), workers ? "" : "myia-warn"],
+    ["oldest", oldest, ""],
+    ["concurrency", queue.concurrency === null ? words.t("unlimited") : words.count(queue.concurrency), ""],
+    ["rate", queue.rate_limit === null ? words.t("unlimited")
+      : words.t("rate.value", { maximum: words.count(queue.rate_limit.maximum), time: words.duration(queue.rate_limit.duration) }), ""],
+  ];
+  return h("dl", { class: "myia-facts myia-row" }, facts.map(([name, value, extra]) =>
+    h("div", { key: name }, h("dt", {}, words.t(`fact.${name}`)), h("dd", { class: extra }, value))));
+}
+
+function headView(panel) {
+  const { state, ui, words } = panel;
+  const { queue } = state;
+  const toggle = queue.is_paused ? "resume" : "pause";
+  return h("header", { class: "myia-head" },
+    h("h2", {}, words.t("title.monitor"), " ", h("span", { class: "myia-queue" }, queue.name)),
+    queue.is_paused ? h("span", { class: "myia-badge myia-warn" }, `❚❚ ${words.t("paused")}`) : null,
+    state.is_read_only ? h("span", { class: "myia-badge" }, words.t("read_only")) : null,
+    h("span", { class: "myia-spring" }),
+    panel.allows(toggle) ? h("button", { type: "button", class: "myia-button", onclick: () => panel.act(toggle) }, words.t(`action.${toggle}`)) : null,
+    h("button", {
+      type: "button", class: "myia-button", "aria-expanded": String(ui.isQueueOpen), "aria-controls": `${panel.id}-queue`,
+      onclick: () => {
+        ui.isQueueOpen = !ui.isQueueOpen;
+        panel.act("queue_details", { is_open: ui.isQueueOpen });
+        panel.repaint();
+      },
+    }, words.t("queue.settings"), ui.isQueueOpen ? " ▴" : " ▾"));
+}
+
+function settingForm(panel, name, fields, values) {
+  const { words } = panel;
+  return h("form", {
+    key: name, class: "myia-setting",
+    onsubmit: (event) => {
+      event.preventDefault();
+      const sent = {};
+      for (const field of fields) {
+        const raw = event.target.elements[field].value.trim();
+        sent[field] = raw === "" ? null : Number(raw);
+      }
+      panel.act(name, sent);
+    },
+  },
+  fields.map((field) => h("label", { key: field }, words.t(`field.${field}`),
+    h("input", { class: "myia-input", name: field, type: "number", min: "1", step: "any", placeholder: words.t("unlimited"),
+      value: values[field] === null || values[field] === undefined ? "" : values[field] }))),
+  h("button", { type: "submit", class: "myia-button" }, words.t("set")));
+}
+
+function workersView(panel) {
+  const { state, words } = panel;
+  if (!state.workers.length) return h("p", { class: "myia-empty" }, words.t("workers.help"));
+  return h("div", { class: "myia-scroll", tabindex: "0", role: "region", "aria-label": words.t("workers") },
+    h("table", { class: "myia-table", "aria-label": words.t("workers") },
+      h("thead", {}, h("tr", {}, ["name", "address", "running", "since"].map((name) =>
+        h("th", { key: name, scope: "col" }, words.t(`worker.${name}`))))),
+      h("tbody", {}, state.workers.map((worker) => h("tr", { key: worker.id },
+        h("td", {}, worker.name), h("td", {}, worker.address),
+        h("td", { class: "myia-number" }, worker.running), h("td", {}, words.date(worker.since)))))));
+}
+
+function schedulersView(panel) {
+  const { state, words } = panel;
+  if (!state.schedulers.length) return null;
+  return h("div", { class: "myia-scroll", tabindex: "0", role: "region", "aria-label": words.t("schedulers") },
+    h("h4", {}, words.t("schedulers")),
+    h("table", { class: "myia-table", "aria-label": words.t("schedulers") },
+      h("thead", {}, h("tr", {}, ["id", "rule", "next", "runs", "actions"].map((name) =>
+        h("th", { key: name, scope: "col" }, words.t(`scheduler.${name}`))))),
+      h("tbody", {}, state.schedulers.map((scheduler) => h("tr", { key: scheduler.id },
+        h("td", {}, scheduler.id), h("td", {}, scheduler.rule), h("td", {}, words.date(scheduler.next_at)),
+        h("td", { class: "myia-number" }, words.value(scheduler.runs)),
+        h("td", {}, panel.allows("unschedule") ? h("button", {
+          type: "button", class: "myia-button myia-small", onclick: () => panel.act("unschedule", { id: scheduler.id }),
+        }, words.t("action.remove")) : null))))));
+}
+
+function queueView(panel) {
+  const { state, ui, words } = panel;
+  if (!ui.isQueueOpen) return null;
+  const button = (name, extra) => (panel.allows(name) ? h("button", {
+    key: name, type: "button", class: "myia-button", onclick: () => panel.act(name, extra || {}),
+  }, words.t(`action.${name}`)) : null);
+  const limit = state.queue.rate_limit;
+  return h("section", { class: "myia-queue-settings", id: `${panel.id}-queue`, "aria-label": words.t("queue.settings") },
+    workersView(panel),
+    schedulersView(panel),
+    h("div", { class: "myia-settings" },
+      panel.allows("concurrency") ? settingForm(panel, "concurrency", ["concurrency"], { concurrency: state.queue.concurrency }) : null,
+      panel.allows("rate_limit") ? settingForm(panel, "rate_limit", ["maximum", "seconds"],
+        { maximum: limit ? limit.maximum : null, seconds: limit ? limit.duration / 1000 : null }) : null),
+    h("div", { class: "myia-logbar" }, button("retry_all"), button("promote_all"),
+      panel.allows("clean") ? h("button", {
+        type: "button", class: "myia-button", onclick: () => { ui.clean = { state: "completed", hours: "24", limit: "1000" }; panel.repaint(); },
+      }, words.t("action.clean")) : null,
+      button("drain"), button("obliterate")),
+    ui.clean ? cleanForm(panel) : null,
+    state.server ? h("p", { class: "myia-muted" }, words.t("server", {
+      version: state.server.version, memory: words.bytes(state.server.memory), clients: words.value(state.server.clients),
+    })) : null);
+}
+
+function cleanForm(panel) {
+  const { ui, words } = panel;
+  const states = ["completed", "failed", "waiting", "prioritized", "delayed"];
+  return h("form", {
+    class: "myia-setting", "aria-label": words.t("title.clean"),
+    onsubmit: (event) => {
+      event.preventDefault();
+      panel.act("clean", { state: ui.clean.state, grace: Number(ui.clean.hours) * 3600, limit: Number(ui.clean.limit) });
+    },
+  },
+  h("label", {}, words.t("clean.state"), h("select", {
+    class: "myia-input", value: ui.clean.state, onchange: (event) => { ui.clean.state = event.target.value; },
+  }, states.map((name) => h("option", { key: name, value: name, selected: name === ui.clean.state }, words.state(name))))),
+  h("label", {}, words.t("clean.grace_hours"), h("input", {
+    class: "myia-input", type: "number", min: "0", step: "any", value: ui.clean.hours, required: true,
+    oninput: (event) => { ui.clean.hours = event.target.value; },
+  })),
+  h("label", {}, words.t("clean.limit"), h("input", {
+    class: "myia-input", type: "number", min: "0", value: ui.clean.limit, required: true,
+    oninput: (event) => { ui.clean.limit = event.target.value; },
+  })),
+  h("button", { type: "submit", class: "myia-button myia-primary" }, words.t("clean.preview")),
+  h("button", { type: "button", class: "myia-button myia-quiet", onclick: () => { ui.clean = null; panel.repaint(); } }, words.t("close")));
+}
+
+function dialogView(panel) {
+  const { state, ui, words } = panel;
+  const { dialog } = state;
+  if (!dialog) return null;
+  const { facts } = dialog;
+  const dismiss = () => panel.act("dismiss");
+  const lines = [];
+  if ("oldest" in facts && facts.oldest) lines.push(words.t("confirm.oldest", { time: words.date(facts.oldest) }));
+  if ("newest" in facts && facts.newest) lines.push(words.t("confirm.newest", { time: words.date(facts.newest) }));
+  if (facts.bytes) lines.push(words.t("confirm.bytes", { size: words.bytes(facts.bytes) }));
+  if (facts.refused) lines.push(words.t("confirm.refused", { count: facts.refused }));
+  const id = `${panel.id}-question`;
+  return h("dialog", {
+    key: dialog.token, class: "myia-dialog", "aria-labelledby": id,
+    onmount: (element) => { ui.typed = ""; if (element.isConnected && !element.open) element.showModal(); },
+    oncancel: (event) => { event.preventDefault(); dismiss(); },
+  },
+  h("form", {
+    onsubmit: (event) => { event.preventDefault(); panel.act("confirm", { token: dialog.token, typed: ui.typed || "" }); },
+  },
+  h("h3", { id }, words.t(`confirm.${dialog.action}`, { count: words.count(facts.count || 0), name: facts.name || "", state: facts.state ? words.state(facts.state) : "" })),
+  lines.map((line, index) => h("p", { key: index }, line)),
+  facts.sample && facts.sample.length ? h("ul", { class: "myia-sample" }, facts.sample.map((item) => h("li", { key: item }, item))) : null,
+  dialog.typed ? h("label", {}, words.t("confirm.type", { name: dialog.typed }), h("input", {
+    class: "myia-input", autocomplete: "off", value: ui.typed || "",
+    oninput: (event) => { ui.typed = event.target.value; panel.repaint(); },
+  })) : null,
+  h("div", { class: "myia-logbar myia-right" },
+    h("button", { type: "button", class: "myia-button", onclick: dismiss }, words.t("dialog.cancel")),
+    h("button", {
+      type: "submit", class: "myia-button myia-danger", disabled: facts.count === 0 || Boolean(dialog.typed && ui.typed !== dialog.typed),
+    }, words.t(dialog.action === "cancel" ? "dialog.cancel_jobs" : `dialog.${dialog.action}`)))));
+}
+
+function noticesView(panel) {
+  const { state, words } = panel;
+  const { notice, connection } = state;
+  const lost = panel.trouble();
+  return h("div", { class: "myia-notices", role: "status", "aria-live": "polite" },
+    connection.is_up ? null : h("p", { key: "connection", class: "myia-banner myia-error" },
+      `✖ ${words.t("away", { time: words.time(connection.since) })} ${connection.message}`),
+    lost ? h("p", { key: "lost", class: "myia-banner myia-warn" }, `▲ ${lost}`) : null,
+    notice ? h("p", { key: `n${notice.id}`, class: `myia-banner myia-${notice.kind}` },
+      h("span", {}, { done: "✔ ", error: "✖ ", busy: "… " }[notice.kind] || "", notice.text),
+      h("button", { type: "button", class: "myia-button myia-small", onclick: () => panel.act("clear_notice") }, words.t("close"))) : null);
+}
+
+function monitorView(panel) {
+  return [
+    headView(panel),
+    noticesView(panel),
+    h("div", { class: "myia-summary" }, factsView(panel), throughputView(panel)),
+    queueView(panel),
+    tabsView(panel),
+    h("div", { class: "myia-tools" }, searchView(panel), bulkView(panel)),
+    h("div", { class: "myia-main" }, h("div", { class: "myia-list" }, tableView(panel), pagesView(panel)), detailView(panel)),
+    dialogView(panel),
+  ];
+}

@@ -1,0 +1,266 @@
+"""The submit form as ipywidgets."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from myia_sdk.panels.controllers.base import ControllerOptions
+from myia_sdk.panels.controllers.submit import SOURCES, SubmitController
+from myia_sdk.panels.form import (
+    Field,
+    FormPanel,
+    Runner,
+    choice_field,
+    in_thread,
+    text_field,
+)
+from myia_sdk.panels.guard import KeyGuard
+from myia_sdk.panels.kernel import user_namespace
+from myia_sdk.panels.monitor import MonitorPanel
+from myia_sdk.panels.snapshot import table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from myia_sdk.client import Client
+
+_TEXT_FIELDS = ("file", "regions", "priority", "delay", "timeout", "retries", "tags")
+
+
+class SubmitPanel(FormPanel):
+    """A form that submits a model found in the notebook.
+
+    Parameters
+    ----------
+    client : Client
+        Where to submit.
+    namespace : callable, optional
+        Returns the variables to choose from; the notebook's by default.
+    is_read_only : bool, optional
+        Refuse to submit.
+    runner : callable, optional
+        Runs what may wait for the server; a thread by default.
+    on_watch : callable, optional
+        What *Watch* does with the ids; by default a monitor opens below the form.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        namespace: Callable[[], Mapping[str, Any]] = user_namespace,
+        is_read_only: bool = False,
+        runner: Runner = in_thread,
+        on_watch: Callable[[list[str]], None] | None = None,
+    ) -> None:
+        self.controller = SubmitController(
+            client,
+            ControllerOptions.of(client, is_read_only=is_read_only),
+            namespace=namespace,
+        )
+        self._client = client
+        self._is_refreshing = False
+        self._touched: set[str] = set()
+        self._on_watch = on_watch or self._watch_below
+        super().__init__(runner)
+        self._build()
+        self.controller.look()
+        self._refresh()
+        self.run(self._load)
+
+    def _build(self) -> None:
+        say = self.controller.say
+        sources = [(say(f"submit.source.{name}"), name) for name in SOURCES]
+        self.fields: dict[str, Field] = {
+            "source": choice_field("source", say("submit.source"), sources),
+            "model": choice_field("model", say("submit.model"), []),
+            "file": text_field("file", say("submit.file"), "model.skops"),
+            "features": choice_field("features", say("submit.features"), []),
+            "target": choice_field("target", say("submit.target"), []),
+            "suite": choice_field("suite", say("submit.suite"), []),
+            "regions": text_field(
+                "regions", say("submit.regions"), say("submit.regions.hint")
+            ),
+            "priority": text_field("priority", say("submit.priority"), value="0"),
+            "delay": text_field("delay", say("submit.delay"), "0"),
+            "timeout": text_field(
+                "timeout", say("submit.timeout"), say("submit.default")
+            ),
+            "retries": text_field(
+                "retries", say("submit.retries"), say("submit.default")
+            ),
+            "tags": text_field("tags", say("submit.tags"), "a, b"),
+        }
+        for field in self.fields.values():
+            field.control.observe(self._on_change, "value")
+        self.submit_button = ipywidgets.Button(
+            description=say("action.submit"), button_style="primary"
+        )
+        self.submit_button.add_class("myia-submit")
+        self.submit_button.on_click(self._on_submit)
+        self.look_button = ipywidgets.Button(
+            description=say("submit.refresh"), layout=ipywidgets.Layout(width="auto")
+        )
+        self.look_button.on_click(self._on_look)
+        self.watch_button = ipywidgets.Button(description=say("action.watch"))
+        self.watch_button.add_class("myia-watch")
+        self.watch_button.on_click(self._on_watch_clicked)
+        self.watch_button.layout.display = "none"
+        self.suite_table = ipywidgets.HTML()
+        self.suite_table.add_class("myia-suite")
+        self.monitor: MonitorPanel | None = None
+        self.place = ipywidgets.VBox()
+        self._arrange(say)
+
+    def _arrange(self, say: Callable[..., str]) -> None:
+        main = ("source", "model", "file", "features", "target", "suite", "regions")
+        rest = ("priority", "delay", "timeout", "retries", "tags")
+        self.options_box = ipywidgets.Accordion(
+            children=[ipywidgets.VBox([self.fields[name] for name in rest])],
+            titles=(say("submit.options"),),
+            layout=ipywidgets.Layout(max_width="486px"),
+        )
+        column = ipywidgets.Layout(flex="1 1 400px", min_width="0", max_width="500px")
+        left = ipywidgets.VBox(
+            [*(self.fields[name] for name in main), self.options_box], layout=column
+        )
+        right = ipywidgets.VBox(
+            [self.suite_table],
+            layout=ipywidgets.Layout(flex="1 1 340px", min_width="0"),
+        )
+        title = ipywidgets.HTML(f"<h3>{escape(say('title.submit'))}</h3>")
+        buttons = ipywidgets.HBox(
+            [self.submit_button, self.look_button, self.watch_button],
+            layout=ipywidgets.Layout(flex_flow="row wrap"),
+        )
+        body = ipywidgets.HBox(
+            [left, right], layout=ipywidgets.Layout(flex_flow="row wrap")
+        )
+        self.children = (title, body, buttons, self.message, self.place, KeyGuard())
+
+    # What the controller knows, shown.
+
+    def _load(self) -> None:
+        self.controller.load()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self._is_refreshing = True
+        try:
+            self._refresh_choices()
+        finally:
+            self._is_refreshing = False
+        self._show_errors()
+        self._show_suite()
+
+    def _refresh_choices(self) -> None:
+        controller, say = self.controller, self.controller.say
+        values = controller.values
+        models = [(model.label, model.name) for model in controller.models]
+        if values.source == "registered":
+            models = [(name, name) for name in controller.registered]
+        tables = [(one.label, one.name) for one in controller.tables]
+        self._options("model", models, say("submit.model.none"))
+        self._options("features", tables, say("submit.features.none"))
+        self._options("target", controller.target_choices(), say("submit.target.none"))
+        suites = controller.suites or [values.suite]
+        self._options("suite", [(name, name) for name in suites], "")
+        for name in _TEXT_FIELDS:
+            control = self.fields[name].control
+            if control.value != getattr(values, name):
+                control.value = getattr(values, name)
+        is_file = values.source == "file"
+        has_data = controller.needs_data()
+        for name, is_shown in (
+            ("file", is_file),
+            ("model", not is_file),
+            ("features", has_data),
+            ("target", has_data),
+        ):
+            self.fields[name].layout.display = None if is_shown else "none"
+
+    def _options(self, name: str, options: list[tuple[str, str]], nothing: str) -> None:
+        control = self.fields[name].control
+        wanted = tuple(options) or ((nothing, ""),)
+        value = getattr(self.controller.values, name)
+        with control.hold_trait_notifications():
+            if control.options != wanted:
+                control.options = wanted
+            control.value = value if value in dict(wanted).values() else wanted[0][1]
+
+    def _show_errors(self, *, is_complete: bool = False) -> None:
+        errors = self.controller.errors()
+        for name, field in self.fields.items():
+            is_due = is_complete or name in self._touched
+            field.show_error(errors.get(name, "") if is_due else "")
+        is_allowed = not self.controller.permissions.is_read_only
+        self.submit_button.disabled = not is_allowed
+
+    def _show_suite(self) -> None:
+        controller, say = self.controller, self.controller.say
+        checks = controller.suite_checks()
+        if not checks:
+            self.suite_table.value = ""
+            return
+        heads = [say("check.check"), say("check.severity"), say("check.threshold")]
+        rows = [
+            (one.title, say(f"severity.{one.severity}"), one.threshold)
+            for one in checks
+        ]
+        title = escape(say("submit.checks", suite=controller.values.suite))
+        requests = controller.estimated_requests()
+        note = ""
+        if requests is not None:
+            note = f"<p>{escape(say('submit.requests', count=requests))}</p>"
+        self.suite_table.value = f"<p><b>{title}</b></p>{table(heads, rows)}{note}"
+
+    # What people do.
+
+    def _on_change(self, change: Mapping[str, Any]) -> None:
+        if self._is_refreshing:
+            return
+        field = next(f for f in self.fields.values() if f.control is change["owner"])
+        self._touched.add(field.name)
+        self.controller.change(field.name, str(change["new"] or ""))
+        if field.name in {"source", "model", "features", "suite", "target"}:
+            self._refresh()
+        else:
+            self._show_errors()
+            if field.name == "regions":
+                self._show_suite()
+
+    def _on_look(self, _: object) -> None:
+        self.controller.look()
+        self._refresh()
+        self.run(self._load)
+
+    def _on_submit(self, _: object) -> None:
+        self._touched |= set(self.fields)
+        self._show_errors(is_complete=True)
+        if self.controller.errors():
+            self.say(self.controller.say("submit.fix"), "error")
+            return
+        self.submit_button.disabled = True
+        self.say(self.controller.say("submit.working"), "busy")
+        self.run(self._submit)
+
+    def _submit(self) -> None:
+        try:
+            ids = self.controller.submit()
+        finally:
+            self._show_errors()
+        self.say(self.controller.say("submit.done", ids=", ".join(ids)))
+        self.watch_button.layout.display = None
+
+    def _on_watch_clicked(self, _: object) -> None:
+        self._on_watch(list(self.controller.submitted))
+
+    def _watch_below(self, ids: list[str]) -> None:
+        if self.monitor is None:
+            self.monitor = MonitorPanel(self._client)
+            self.place.children = (self.monitor,)
+        if ids:
+            self.monitor.watch(ids[0])

@@ -1,0 +1,210 @@
+"""A controller joined to one browser connection: heartbeat, snapshot, patches."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
+
+from myia_sdk.errors import MyiaError, QueueConnectionError
+from myia_sdk.panels.texts import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from myia_sdk.panels.controllers.base import Controller
+    from myia_sdk.panels.live import Changes, Connection, LiveFeed
+
+logger = logging.getLogger(__name__)
+
+#: A view that said nothing for this long, seconds, is closed or asleep: three missed
+#: heartbeats of the browser's five seconds.
+SILENCE = 15.0
+#: Longest message accepted from a browser, characters of its JSON strings.
+TEXT_LIMIT = 100_000
+
+
+class LiveView:
+    """Send a controller's state to the browser and its events back.
+
+    Parameters
+    ----------
+    controller : Controller
+        What is shown; it is only used on the feed's worker thread.
+    feed : LiveFeed
+        The feed of the queue.
+    send : callable
+        Takes one JSON-serialisable dict; must be safe to call from any thread.
+    is_busy : callable, optional
+        Returns whether the kernel runs a cell: a busy kernel cannot receive the
+        heartbeat, so silence does not count meanwhile.
+    silence : float, optional
+        Seconds without heartbeat after which nothing is loaded or sent any more.
+    """
+
+    def __init__(
+        self,
+        controller: Controller,
+        feed: LiveFeed,
+        send: Callable[[dict[str, Any]], None],
+        *,
+        is_busy: Callable[[], bool] = lambda: False,
+        silence: float = SILENCE,
+    ) -> None:
+        self.controller = controller
+        self._feed = feed
+        self._send = send
+        self._is_busy = is_busy
+        self._silence = silence
+        self._lock = threading.Lock()
+        self._views: dict[str, float] = {}
+        self._was_watched = False
+        self._is_closed = False
+        self._next_tick = 0.0
+        feed.attach(self)
+
+    def receive(self, message: Any) -> None:
+        """Take one message of the browser; callable from any thread, never blocks.
+
+        Parameters
+        ----------
+        message : dict
+            ``{"event": name, "view": id, "seq": number, ...}``. Anything else is
+            answered with an error notice.
+        """
+        if self._is_closed or not isinstance(message, dict):
+            return
+        name = message.get("event")
+        view = str(message.get("view", ""))[:64]
+        if name in {"gone", "hidden"}:
+            with self._lock:
+                self._views.pop(view, None)
+            self._feed.wake()
+            return
+        resumed = self._heard(view)
+        if name == "hello" or resumed:
+            self._feed.submit(self.send_snapshot)
+        if name == "alive":
+            self._acknowledge(message)
+        elif name != "hello":
+            self._feed.submit(lambda: self._handle(message))
+
+    def perform(self, event: dict[str, Any]) -> None:
+        """Act on an event that does not come from the browser.
+
+        Parameters
+        ----------
+        event : dict
+            ``{"event": name, ...}``.
+        """
+        self._feed.submit(lambda: self._handle(event))
+
+    def _heard(self, view: str) -> bool:
+        was_watched = self.is_watched()
+        with self._lock:
+            if len(self._views) < 100 or view in self._views:
+                self._views[view] = time.monotonic()
+        if not was_watched:
+            self._feed.wake()
+        return not was_watched
+
+    def _acknowledge(self, message: dict[str, Any]) -> None:
+        if isinstance(message.get("seq"), int):
+            self._send({"type": "ack", "seq": message["seq"]})
+
+    def is_watched(self) -> bool:
+        """Return whether a view was heard within the silence allowed."""
+        if self._is_closed:
+            return False
+        with self._lock:
+            if self._is_busy():
+                now = time.monotonic()
+                self._views = dict.fromkeys(self._views, now)
+            oldest = time.monotonic() - self._silence
+            self._views = {k: at for k, at in self._views.items() if at >= oldest}
+            return bool(self._views)
+
+    def send_snapshot(self) -> None:
+        """Load everything anew and send the whole state."""
+        self.load()
+        if self._is_closed:
+            return
+        texts = catalogue(self.controller.language)
+        state = self.controller.snapshot()
+        self.controller.diff()
+        self._send(
+            {
+                "type": "snapshot",
+                "state": state,
+                "texts": texts,
+                "language": self.controller.language,
+                "now": self.controller.now_ms(),
+            }
+        )
+
+    def load(self) -> None:
+        """Load everything; runs on the feed's worker thread."""
+        self.controller.set_connection(self._feed.connection)
+        self._guard(self._load)
+
+    def _load(self) -> None:
+        self.controller.load()
+        self.controller.is_loaded = True
+
+    def publish(self) -> None:
+        """Send what changed since the last message; nothing when nothing did."""
+        operations = self.controller.diff()
+        if operations and not self._is_closed:
+            now = self.controller.now_ms()
+            self._send({"type": "patch", "operations": operations, "now": now})
+
+    def refresh(self, changes: Changes) -> None:
+        """Load what `changes` touch and send the difference."""
+        self._guard(lambda: self.controller.apply(changes))
+        self.publish()
+
+    def connection_changed(self, connection: Connection) -> None:
+        """Show or hide the banner about the server."""
+        self.controller.set_connection(connection)
+        self.publish()
+
+    def due_at(self) -> float | None:
+        """Return when the controller wants its next look at the clock."""
+        interval = self.controller.tick_interval()
+        return None if interval is None else self._next_tick
+
+    def tick(self) -> None:
+        """Let the controller load what no event announces."""
+        self._guard(self.controller.tick)
+        interval = self.controller.tick_interval()
+        self._next_tick = time.monotonic() + (interval or 0.0)
+        self.publish()
+
+    def _handle(self, message: dict[str, Any]) -> None:
+        self._guard(lambda: self.controller.handle(message, self.publish))
+        self.publish()
+        self._acknowledge(message)
+        for content in self.controller.take_downloads():
+            view = message.get("view")
+            self._send({"type": "download", "view": view, **content})
+
+    def _guard(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except (QueueConnectionError, RedisError) as error:
+            self.controller.notify("error", str(error))
+        except MyiaError as error:
+            self.controller.notify("error", str(error))
+        except Exception as error:  # a thread has no caller to raise to
+            logger.exception("A panel handler failed")
+            self.controller.notify("error", f"{type(error).__name__}: {error}")
+
+    def close(self) -> None:
+        """Stop for good; further messages are ignored."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._feed.detach(self)
+            self._feed.release()

@@ -1,0 +1,82 @@
+"""The anywidget that shows a controller with panel.js."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+
+from myia_sdk.panels.assets import script, style
+from myia_sdk.panels.displayed import Displayed
+from myia_sdk.panels.kernel import is_busy
+from myia_sdk.panels.live import LiveFeed
+from myia_sdk.panels.snapshot import static_html
+from myia_sdk.panels.view import SILENCE, LiveView
+
+if TYPE_CHECKING:
+    from myia_sdk.client import Client
+    from myia_sdk.panels.controllers.base import Controller
+
+
+class LiveWidget(Displayed, anywidget.AnyWidget):
+    """A live table or detail view; closing it stops its updates.
+
+    Parameters
+    ----------
+    client : Client
+        Where the jobs are.
+    controller : Controller
+        What is shown.
+    silence : float, optional
+        Seconds without a heartbeat of the browser after which updates pause.
+    """
+
+    _esm = script()
+    _css = style()
+    kind = traitlets.Unicode().tag(sync=True)
+
+    def __init__(
+        self, client: Client, controller: Controller, *, silence: float = SILENCE
+    ) -> None:
+        super().__init__(kind=controller.kind)
+        self.controller = controller
+        self._enter()
+        self._feed = LiveFeed.acquire(client)
+        self.view = LiveView(
+            controller, self._feed, self._post, is_busy=is_busy, silence=silence
+        )
+        self.on_msg(self._on_message)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.controller.client.queue.queue!r}>"
+
+    def _on_message(self, _: Any, content: Any, __: Any) -> None:
+        self.view.receive(content)
+
+    def _post(self, message: dict[str, Any]) -> None:
+        self.send(message)
+        if message["type"] in {"snapshot", "patch"}:
+            self._renew_static()
+
+    def wait_for_data(self, timeout: float) -> None:
+        """Load once and wait for it, at most `timeout` seconds."""
+        is_loaded = threading.Event()
+
+        def load() -> None:
+            self.view.load()
+            is_loaded.set()
+
+        self._feed.submit(load)
+        is_loaded.wait(timeout)
+
+    def to_html(self) -> str:
+        """Return a static copy of what is shown, as safe HTML."""
+        controller = self.controller
+        state = controller.snapshot() if controller.is_loaded else None
+        return static_html(state, controller.language)
+
+    def _close_widgets(self) -> None:
+        self.view.close()
+        anywidget.AnyWidget.close(self)
