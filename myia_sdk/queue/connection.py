@@ -115,6 +115,8 @@ class ConnectionOptions:
 def mask_url(url: str) -> str:
     """Return `url` without user name, password and query."""
     parts = urlsplit(url)
+    if not parts.netloc:
+        return f"{parts.scheme}://{parts.path}"
     try:
         where = parts.hostname or ""
         port = f":{parts.port}" if parts.port else ""

@@ -1,4 +1,4 @@
--- include: admit event promote-due score
+-- include: admit event promote-due score count-up
 -- Give the next job to a worker. Answers {id or '', next due ms, limited for ms,
 -- ids dropped, hash fields...}.
 -- ARGV: now token lease_ms worker limit_max limit_duration_ms
@@ -77,7 +77,7 @@ redis.call('HSET', base .. id, 'processedOn', now)
 if worker ~= '' then
   redis.call('HSET', base .. id, 'pb', worker)
 end
-redis.call('HINCRBY', base .. id, 'ats', 1)
+count_up(base, id, 'ats')
 redis.call('ZADD', base .. 'marker', 0, '0')
 local answer = { id, 0, 0, dropped }
 for _, part in ipairs(redis.call('HGETALL', base .. id)) do

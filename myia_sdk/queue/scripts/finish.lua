@@ -1,4 +1,4 @@
--- include: admit event leave-active options retain postponed parent metrics index
+-- include: admit event leave-active options retain postponed parent metrics index count-up
 -- End a job: completed with a value or failed with a reason. Answers {code, deleted}:
 -- 0, -1 job missing, -2 no lease, -3 not active, -4 unfinished children, -6 lease of
 -- another worker, -9 failed children.
@@ -35,7 +35,7 @@ if is_failed then
 else
   child_completed(base, id, value, now)
 end
-local attempts_made = redis.call('HINCRBY', key, 'atm', 1)
+local attempts_made = count_up(base, id, 'atm')
 
 local options = options_of(base, id)
 local said = options.removeOnComplete

@@ -1,4 +1,4 @@
--- include: admit leave-active enqueue event
+-- include: admit leave-active enqueue event count-up
 -- From active to delayed: a failed attempt with backoff, or, with an empty reason, a
 -- move asked for by the job itself, which costs no attempt.
 -- ARGV: id token now delay_ms failed(0|1) reason stacktrace
@@ -11,7 +11,7 @@ if refused ~= 0 then
 end
 if ARGV[5] == '1' then
   redis.call('HSET', base .. id, 'failedReason', ARGV[6], 'stacktrace', ARGV[7])
-  redis.call('HINCRBY', base .. id, 'atm', 1)
+  count_up(base, id, 'atm')
 end
 redis.call('HSET', base .. id, 'delay', delay)
 enqueue_delayed(base, id, tonumber(ARGV[3]) + delay)

@@ -1,4 +1,4 @@
--- include: admit leave-active promote-due enqueue options event priority
+-- include: admit leave-active promote-due enqueue options event priority count-up
 -- A failed attempt without backoff: back into line.
 -- ARGV: id token now reason stacktrace
 local base, id = KEYS[1], ARGV[1]
@@ -10,6 +10,6 @@ if refused ~= 0 then
 end
 redis.call('HSET', base .. id, 'failedReason', ARGV[4], 'stacktrace', ARGV[5])
 enqueue(base, id, priority_of(base, id), side_of(options_of(base, id)))
-redis.call('HINCRBY', base .. id, 'atm', 1)
+count_up(base, id, 'atm')
 trimmed_event(base, 'waiting', 'jobId', id, 'prev', 'active')
 return 0

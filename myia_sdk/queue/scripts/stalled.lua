@@ -1,4 +1,4 @@
--- include: admit event target wake
+-- include: admit event target wake count-up
 -- Recover the jobs whose worker has gone. Answers their ids, or nil when another
 -- worker checked within the interval.
 -- ARGV: now interval_ms max_stalled_count
@@ -15,7 +15,7 @@ trim_events(base)
 
 local function recover(id)
   local key = base .. id
-  local stalls = redis.call('HINCRBY', key, 'stc', 1)
+  local stalls = count_up(base, id, 'stc')
   if stalls > tonumber(ARGV[3]) then
     local scheduler = redis.call('HGET', key, 'rjk')
     if not (scheduler and redis.call('ZSCORE', base .. 'repeat', scheduler)) then
