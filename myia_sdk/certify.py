@@ -14,7 +14,7 @@ from myia_sdk.certification.artifacts import ArtifactStore
 from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.certification.runner import run_suite
 from myia_sdk.errors import PermanentCertificationError
-from myia_sdk.queue import current_job
+from myia_sdk.queue.current import current_job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

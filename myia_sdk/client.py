@@ -504,6 +504,56 @@ class Client(Reading, Operations):
 
         return recertify(self, within)
 
+    def schedule(
+        self,
+        model: str,
+        *,
+        every: timedelta | None = None,
+        pattern: str | None = None,
+        tz: str | None = None,
+        region: str | None = None,
+        scheduler_id: str | None = None,
+    ) -> str:
+        """Certify a registered model again and again.
+
+        Parameters
+        ----------
+        model : str
+            Name of the registered model; its suite and data are fixed now.
+        every : timedelta, optional
+            Time between two runs. Either this or `pattern`.
+        pattern : str, optional
+            Cron pattern of five fields.
+        tz : str, optional
+            Time zone of the pattern; UTC if not given.
+        region : str, optional
+            Region to certify in.
+        scheduler_id : str, optional
+            Id of the scheduler; ``certify-<model>`` if not given. Scheduling again
+            under the same id replaces it.
+
+        Returns
+        -------
+        str
+            Id of the scheduler.
+
+        Raises
+        ------
+        UnknownModelError
+            No model has this name.
+        """
+        from myia_sdk.registry import schedule_entry
+
+        return schedule_entry(
+            self,
+            self.registry.get(model),
+            every=every,
+            pattern=pattern,
+            tz=tz,
+            region=region,
+            scheduler_id=scheduler_id,
+        )
+
     @cached_property
     def plot(self) -> Plots:
         """Plots of the queue: ``client.plot.throughput()`` and others."""

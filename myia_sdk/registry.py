@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -225,3 +225,31 @@ def _submit(
         for entry, region in pairs
     ]
     return batch.add(client, batch_id, jobs)
+
+
+def schedule_entry(
+    client: Client,
+    entry: Entry,
+    *,
+    every: timedelta | None,
+    pattern: str | None,
+    tz: str | None,
+    region: str | None,
+    scheduler_id: str | None,
+) -> str:
+    """Upsert the scheduler that certifies an entry; return its id."""
+    place = f"-{region}" if region else ""
+    chosen = scheduler_id or f"certify-{entry.name}{place}"
+    job = client.prepare(
+        entry.model,
+        Draft(tags=("scheduled",)),
+        suite=entry.suite,
+        dataset=entry.dataset,
+        region=region,
+        name=entry.name,
+    )
+    template = replace(job, options=replace(job.options, job_id=None))
+    client.scheduling.upsert(
+        chosen, every=every, pattern=pattern, tz=tz, template=template
+    )
+    return chosen

@@ -16,19 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 from myia_sdk.certify import SECRET_SCHEME, certify, secret_names
 from myia_sdk.errors import MyiaError, PermanentCertificationError
-from myia_sdk.queue import BullHuey, Finished
+from myia_sdk.queue.huey import BullHuey
+from myia_sdk.queue.options import Retention
+from myia_sdk.queue.sandbox import Limits
+from myia_sdk.queue.tasks import Finished
 from myia_sdk.settings import Settings
 from myia_sdk.submission import BACKOFF
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from myia_sdk.queue import Job
+    from myia_sdk.queue.job import Job
 
 logger = logging.getLogger(__name__)
 
 #: Imported once by the fork server, so that each job starts in milliseconds.
-PRELOAD = ("myia_sdk.certify", "myia_sdk.certification.preload")
+PRELOAD = ("myia_sdk.certify",)
 #: What boto3 reads; only Bedrock models and artifact stores on S3 need it.
 AWS_VARIABLES = (
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
@@ -50,6 +53,10 @@ def create_huey(settings: Settings) -> BullHuey:
         settings.certification_queue_name,
         prefix=settings.bull_queue_prefix,
         options=settings.connection_options(),
+        preload=PRELOAD,
+        limits=Limits(memory_bytes=_bytes(settings.worker_memory_limit)),
+        keep_completed=Retention(count=settings.certification_keep_completed),
+        keep_failed=Retention(count=settings.certification_keep_failed),
     )
     finisher = Finisher(instance, settings)
     instance.task(
@@ -60,8 +67,13 @@ def create_huey(settings: Settings) -> BullHuey:
         isolate=True,
         finalize=finisher.finish,
         child_env=finisher.child_environment,
+        queue_access=False,
     )(certify)
     return instance
+
+
+def _bytes(megabytes: int | None) -> int | None:
+    return None if megabytes is None else megabytes * 1_000_000
 
 
 class Finisher:

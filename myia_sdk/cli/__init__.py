@@ -1,0 +1,33 @@
+"""``myia``: the SDK on the command line."""
+
+from __future__ import annotations
+
+from myia_sdk.cli import (
+    certifying,
+    keys,
+    managing,
+    running,
+    scheduling,
+    suites,
+    watching,
+)
+from myia_sdk.cli.app import app
+
+__all__ = ["app", "main"]
+
+running.install(app)
+certifying.install(app)
+watching.install(app)
+managing.install(app)
+suites.install(app)
+keys.install(app)
+scheduling.install(app)
+
+
+def main() -> None:
+    """Run ``myia``; the entry point of the distribution."""
+    app(prog_name="myia")
+
+
+if __name__ == "__main__":
+    main()

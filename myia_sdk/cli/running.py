@@ -1,0 +1,78 @@
+"""``myia demo``, ``up`` and ``worker``: what runs until it is done or stopped."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Annotated
+
+import typer
+
+from myia_sdk.cli.app import console
+
+
+def install(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(demo)
+    app.command()(up)
+    app.command()(worker)
+
+
+def demo(
+    timeout: Annotated[
+        float, typer.Option(help="Longest wait for the three verdicts, seconds.")
+    ] = 300.0,
+) -> None:
+    """Certify three real models on real data; one of them must fail."""
+    from myia_sdk.cli.demonstration import Demonstration
+    from myia_sdk.client import Client
+
+    console.print("Starting a server and a worker ...")
+    with Client.local(workers=1) as client:
+        console.print(client.describe(), highlight=False)
+        is_as_expected = Demonstration(client, console).run(timeout)
+    raise typer.Exit(0 if is_as_expected else 1)
+
+
+def up(
+    workers: Annotated[int, typer.Option(min=0, help="Worker processes.")] = 1,
+) -> None:
+    """Run a server and workers until Ctrl-C."""
+    from myia_sdk.client import Client
+
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    with Client.local(workers=workers) as client:
+        console.print(client.describe(), highlight=False)
+        console.print(
+            f"{workers} worker(s), logs in {client.settings.myia_home / 'logs'}. "
+            "Other processes find this server with Client() or `myia`. "
+            "Ctrl-C stops it; the data stay.",
+            highlight=False,
+        )
+        try:
+            stopped.wait()
+        except KeyboardInterrupt:
+            console.print("Stopping ...")
+
+
+def worker(
+    concurrency: Annotated[
+        int | None,
+        typer.Option("--concurrency", "-w", min=1, help="Jobs at once."),
+    ] = None,
+    health_port: Annotated[
+        int | None,
+        typer.Option(min=0, help="Port of the health endpoint; 0 is none."),
+    ] = None,
+) -> None:
+    """Run a worker until SIGTERM or Ctrl-C; running jobs may finish in time."""
+    from myia_sdk.worker import resolve_settings, run
+
+    changes = {
+        "certification_concurrency": concurrency,
+        "worker_health_port": health_port,
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    settings = resolve_settings()
+    run(settings.replace(**given) if given else settings)
