@@ -5,22 +5,21 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from myia_sdk.errors import InvalidJobError, JobNotFoundError
-from myia_sdk.operations import to_state
+from myia_sdk.errors import JobNotFoundError
 from myia_sdk.queue.job import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import timedelta
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime, timedelta
 
     import pandas as pd
 
     from myia_sdk.batch import Batch
     from myia_sdk.certificates import CertificateStore
     from myia_sdk.certification.artifacts import ArtifactStore
+    from myia_sdk.certification.report import Report
     from myia_sdk.handle import JobHandle
     from myia_sdk.queue.administration import QueueAdministration
-    from myia_sdk.queue.job import Job
     from myia_sdk.queue.schedule import JobSchedulers
     from myia_sdk.queue.store import JobStore
     from myia_sdk.registry import Registry
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 #: Rows of a listing when nothing is said: a screenful of thousands helps nobody.
 LIMIT = 1_000
-#: Jobs read at once when all are wanted.
-PAGE = 5_000
 
 
 class Reading:
@@ -66,54 +63,69 @@ class Reading:
         state: JobState | str | Iterable[JobState | str] | None = None,
         *,
         ids: Sequence[str] | None = None,
-        limit: int | None = LIMIT,
+        model: str | None = None,
+        suite: str | None = None,
+        region: str | None = None,
+        tag: str | None = None,
+        batch: str | None = None,
+        verdict: str | None = None,
+        submitter: str | None = None,
+        text: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
         newest_first: bool = True,
+        limit: int | None = LIMIT,
         columns: Sequence[str] | None = None,
+        progress: bool | None = None,
     ) -> pd.DataFrame:
-        """Return one row for each job.
+        """Return one row for each job that meets every condition given.
 
         Parameters
         ----------
         state : JobState, str or several of them, optional
             Only jobs of these states; all if not given.
         ids : sequence of str, optional
-            Only these jobs; unknown ones are left out.
+            Only these jobs, in this order; unknown ones are left out.
+        model, suite, region, batch, verdict, submitter : str, optional
+            Only jobs with exactly this label.
+        tag : str, optional
+            Only jobs that carry this tag.
+        text : str, optional
+            Only jobs whose reason of failure contains this text, whatever its case.
+        since, until : datetime or str, optional
+            Only jobs created in this time, `until` excluded; with a time zone.
+        newest_first : bool, default True
+            Within one state: last finished, or last in line, first. Over several
+            states: last created first.
         limit : int or None, default 1000
             Rows at most; ``None`` reads all, page by page. ``attrs["truncated"]``
-            says whether there were more.
-        newest_first : bool, default True
-            Last finished, or last in line, first.
+            says whether there were more, ``attrs["as_of"]`` when they were read.
         columns : sequence of str, optional
-            Which columns; payload, result and stack trace only come when named.
+            Which columns; only their fields are read. ``data``, ``result``,
+            ``traceback`` and some others only come when named.
+        progress : bool, optional
+            Show a progress bar; by default when more than 10,000 jobs are read.
         """
-        from myia_sdk.frames import jobs_frame
+        from myia_sdk.query import JobQuery, aware, read_jobs, states_asked
 
-        if limit is not None and limit < 0:
-            raise InvalidJobError(f"limit is {limit}; it must be 0 or more, or None.")
-        if ids is not None:
-            found = [job for job in self.queue.jobs(list(ids)) if job is not None]
-            return jobs_frame(found, columns=columns)
-        wanted = None if limit is None else limit + 1
-        jobs = self._read_states(_states(state), wanted, newest_first=newest_first)
-        truncated = limit is not None and len(jobs) > limit
-        return jobs_frame(jobs[:limit], columns=columns, truncated=truncated)
-
-    def _read_states(
-        self, states: Sequence[JobState], wanted: int | None, *, newest_first: bool
-    ) -> list[Job]:
-        jobs: list[Job] = []
-        for state in states:
-            start = 0
-            while wanted is None or len(jobs) < wanted:
-                step = PAGE if wanted is None else min(PAGE, wanted - len(jobs))
-                page = self.queue.page(
-                    state, start, start + step - 1, newest_first=newest_first
-                )
-                jobs += page
-                start += step
-                if len(page) < step:
-                    break
-        return jobs
+        query = JobQuery(
+            states=states_asked(state),
+            ids=None if ids is None else tuple(ids),
+            since=aware(since, "since"),
+            until=aware(until, "until"),
+            model=model,
+            suite=suite,
+            region=region,
+            tag=tag,
+            batch=batch,
+            verdict=verdict,
+            submitter=submitter,
+            text=text,
+            newest_first=newest_first,
+        )
+        return read_jobs(
+            self.queue, query, limit=limit, columns=columns, progress=progress
+        )
 
     def counts(self) -> pd.DataFrame:
         """Return one row for each state with the number of its jobs."""
@@ -185,20 +197,66 @@ class Reading:
         of : JobHandle, Batch or iterable of handles or ids
             Jobs; those without a report are left out.
         """
-        from myia_sdk.certification.report import Report
         from myia_sdk.frames import checks_frame
+
+        return checks_frame(self._reports(of))
+
+    def calibration(
+        self, of: JobHandle | Batch | Iterable[JobHandle | str]
+    ) -> pd.DataFrame:
+        """Return the bins of calibration checks: how sure, and how right.
+
+        Parameters
+        ----------
+        of : JobHandle, Batch or iterable of handles or ids
+            Jobs; those whose report has no calibration are left out.
+        """
+        from myia_sdk.frames import calibration_frame
+
+        return calibration_frame(self._reports(of))
+
+    def samples(
+        self, of: JobHandle | Batch | Iterable[JobHandle | str]
+    ) -> pd.DataFrame:
+        """Return one row for each request that certifications made.
+
+        Parameters
+        ----------
+        of : JobHandle, Batch or iterable of handles or ids
+            Jobs; those whose report has no log of samples are left out.
+
+        Raises
+        ------
+        ArtifactNotFoundError
+            The log of samples is no longer in the artifact store.
+        """
+        from myia_sdk.certification.samples import read_samples
+        from myia_sdk.frames import samples_frame
+
+        found: list[tuple[str, Mapping[str, object]]] = []
+        for job_id, report in self._reports(of):
+            digest = (report.sample_log or {}).get("artifact")
+            if isinstance(digest, str):
+                content = self.artifacts.local_path(digest).read_bytes()
+                found += [(job_id, sample) for sample in read_samples(content)]
+        return samples_frame(found)
+
+    def _reports(
+        self, of: JobHandle | Batch | Iterable[JobHandle | str]
+    ) -> list[tuple[str, Report]]:
+        from myia_sdk.certification.report import Report
         from myia_sdk.handle import JobHandle
 
         given = [of] if isinstance(of, JobHandle | str) else list(of)
         ids = [item if isinstance(item, str) else item.id for item in given]
         found = self.queue.jobs(ids, fields=("name", "return_value"))
-        return checks_frame(
+        return [
             (job.id, Report.from_record(job.return_value))
             for job in found
             if job is not None
             and isinstance(job.return_value, dict)
             and "checks" in job.return_value
-        )
+        ]
 
     def certificates(self, *, history: bool = False) -> pd.DataFrame:
         """Return one row for each certificate, newest first.
@@ -224,13 +282,3 @@ class Reading:
         from myia_sdk.frames import schedulers_frame
 
         return schedulers_frame(self.scheduling.list())
-
-
-def _states(
-    state: JobState | str | Iterable[JobState | str] | None,
-) -> Sequence[JobState]:
-    if state is None:
-        return tuple(JobState)
-    if isinstance(state, str):
-        return (to_state(state),)
-    return tuple(to_state(item) for item in state)
