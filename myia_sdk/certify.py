@@ -55,6 +55,7 @@ def certify(
             secrets=secrets,
             progress=job.progress,
             log=lambda text: job.log(redact(text, secrets)),
+            plugins=_plugins(),
         )
     except Exception as error:
         text = str(error)
@@ -79,6 +80,11 @@ def redact(text: str, secrets: Mapping[str, str]) -> str:
         if len(value) >= SHORTEST_SECRET:
             text = text.replace(value, MASK)
     return text
+
+
+def _plugins() -> tuple[str, ...]:
+    names = os.environ.get("MYIA_PLUGINS", "").split(",")
+    return tuple(name.strip() for name in names if name.strip())
 
 
 def _secrets(request: CertificationRequest) -> dict[str, str]:

@@ -307,13 +307,8 @@ class Settings(BaseSettings):
     )
     myia_plugins: str | None = _option(
         None,
-        "Modules with checks of your own, imported by the workers.",
+        "Modules with checks and factories of your own, which workers may import.",
         "module names, separated by commas",
-    )
-    myia_factories: str | None = _option(
-        None,
-        "What a model given as import path may be imported from.",
-        "package or module names, separated by commas",
     )
     myia_submitter: str | None = _option(
         None,

@@ -104,7 +104,6 @@ class Finisher:
             "MYIA_HOME": str(settings.myia_home),
             "MYIA_ARTIFACTS": settings.artifacts_url,
             "MYIA_PLUGINS": settings.myia_plugins or "",
-            "MYIA_FACTORIES": settings.myia_factories or "",
         }
         data = job.data if isinstance(job.data, dict) else {}
         model = data.get("model")
