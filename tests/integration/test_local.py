@@ -1,0 +1,214 @@
+"""The embedded server: one per home, shared by processes, ends with its last user."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from myia_sdk.errors import ConfigurationError, LocalServerError, QueueConnectionError
+from myia_sdk.local import LocalServer
+from myia_sdk.server import find_server, start_server
+from myia_sdk.settings import Settings
+
+SECONDS = 30.0
+USER = """
+import sys, time
+from myia_sdk.local import LocalServer
+from myia_sdk.settings import Settings
+lease = LocalServer.start(Settings(myia_home=sys.argv[1]))
+print(lease.port, flush=True)
+time.sleep(120)
+"""
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {SECONDS} s: {what}"
+        time.sleep(0.05)
+
+
+def address(home: Path) -> dict[str, int]:
+    return json.loads((home / "server" / "address.json").read_text())
+
+
+def connect(server: LocalServer) -> redis.Redis:
+    url = server.settings.redis_url
+    assert url is not None
+    return redis.Redis.from_url(url.get_secret_value(), decode_responses=True)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(myia_home=tmp_path / "home")
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[LocalServer]:
+    with LocalServer.start(settings) as lease:
+        yield lease
+    home = settings.myia_home
+    if (home / "server" / "address.json").exists():
+        pid = address(home)["pid"]
+        eventually(lambda: not psutil.pid_exists(pid), "supervisor ended")
+
+
+def test_server_is_private_persistent_and_needs_its_password(server, settings):
+    home = settings.myia_home
+    with connect(server) as client:
+        config = client.config_get("*")
+    assert config["bind"] == "127.0.0.1"
+    assert config["appendonly"] == "yes"
+    assert config["appendfsync"] == "everysec"
+    assert config["maxmemory-policy"] == "noeviction"
+    for name in ("password", "address.json", "server.conf"):
+        assert stat.S_IMODE((home / "server" / name).stat().st_mode) == 0o600
+    with (
+        redis.Redis(port=server.port) as stranger,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        stranger.ping()
+    password = (home / "server" / "password").read_text()
+    assert password not in repr(server) + repr(server.settings)
+    supervisor = psutil.Process(address(home)["pid"])
+    for process in (supervisor, *supervisor.children(recursive=True)):
+        assert password not in " ".join(process.cmdline())
+
+
+def test_second_process_shares_the_server_and_kill_of_the_last_user_ends_it(settings):
+    home = settings.myia_home
+    users = [
+        subprocess.Popen(
+            [sys.executable, "-c", USER, str(home)], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    try:
+        ports = {int(user.stdout.readline()) for user in users}
+        assert len(ports) == 1
+        supervisor = psutil.Process(address(home)["pid"])
+        server = [p for p in supervisor.children() if "valkey" in p.name()]
+        assert len(server) == 1
+        users[0].kill()
+        users[0].wait()
+        lease = LocalServer.find(settings)
+        assert lease is not None
+        with connect(lease) as client:
+            client.set("kept", "yes")
+        lease.close()
+    finally:
+        for user in users:
+            user.kill()
+            user.wait()
+            user.stdout.close()
+    eventually(lambda: not supervisor.is_running(), "supervisor ended")
+    eventually(lambda: not server[0].is_running(), "server ended")
+    assert LocalServer.find(settings) is None
+    with LocalServer.start(settings) as again, connect(again) as client:
+        assert client.get("kept") == "yes"
+        assert again.port in ports
+        pid = address(home)["pid"]
+    eventually(lambda: not psutil.pid_exists(pid), "supervisor ended")
+
+
+def test_server_ends_when_its_supervisor_is_killed_and_starts_again(settings):
+    home = settings.myia_home
+    with LocalServer.start(settings) as lease:
+        with connect(lease) as client:
+            client.set("kept", "yes")
+        supervisor = psutil.Process(address(home)["pid"])
+        (server,) = [p for p in supervisor.children() if "valkey" in p.name()]
+        os.kill(supervisor.pid, signal.SIGKILL)
+        eventually(lambda: not server.is_running(), "server ended")
+        with pytest.raises(LocalServerError, match=r"Client\.local"):
+            lease.request_workers(1)
+    with LocalServer.start(settings) as lease, connect(lease) as client:
+        assert client.get("kept") == "yes"
+        pid = address(home)["pid"]
+    eventually(lambda: not psutil.pid_exists(pid), "supervisor ended")
+
+
+def test_crashed_server_is_started_again_on_its_port(server, settings):
+    with connect(server) as client:
+        client.set("kept", "yes")
+        supervisor = psutil.Process(address(settings.myia_home)["pid"])
+        (process,) = [p for p in supervisor.children() if "valkey" in p.name()]
+        time.sleep(1.1)  # appendfsync everysec: what is older than a second is on disk
+        process.kill()
+
+        def is_back() -> bool:
+            try:
+                return client.get("kept") == "yes"
+            except redis.RedisError:
+                return False
+
+        eventually(is_back, "server answers again with its data")
+
+
+def test_wrong_token_gets_no_lease(server, settings):
+    password = settings.myia_home / "server" / "password"
+    right = password.read_text()
+    password.write_text("wrong")
+    assert LocalServer.find(settings) is None
+    password.write_text(right)
+
+
+def test_unwritable_home_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LocalServerError, match="MYIA_HOME"):
+        LocalServer.start(Settings(myia_home=tmp_path / "file" / "home"))
+
+
+def test_resolution_prefers_explicit_then_embedded_and_says_which(
+    server, settings, redis_server
+):
+    explicit = settings.replace(redis_url=redis_server.url)
+    found = find_server(explicit)
+    assert found.source == "the settings (REDIS_*)"
+    assert str(redis_server.port) in found.address
+    assert redis_server.password not in found.address
+    found.close()
+    found = find_server(settings)
+    assert "embedded server" in found.source
+    assert str(server.port) in found.address
+    found.close()
+    started = start_server(explicit, workers=0)
+    assert started.local is None
+    started.close()
+
+
+def test_nobody_answers(tmp_path, unused_port):
+    settings = Settings(myia_home=tmp_path)
+    with pytest.raises(QueueConnectionError, match="REDIS_") as caught:
+        find_server(settings.replace(redis_port=unused_port))
+    assert "apt install redis-server" in str(caught.value)
+    assert "Client.local()" in str(caught.value)
+
+
+def test_wrong_password_is_not_hidden_by_an_embedded_server(settings, redis_server):
+    wrong = settings.replace(
+        redis_host="127.0.0.1", redis_port=redis_server.port, redis_password="hunter2"
+    )
+    for attempt in (find_server, lambda given: start_server(given, workers=0)):
+        with pytest.raises((QueueConnectionError, ConfigurationError)) as caught:
+            attempt(wrong)
+        assert "hunter2" not in str(caught.value)
+    assert not (settings.myia_home / "server").exists()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    from tests.conftest import free_port
+
+    return free_port()
