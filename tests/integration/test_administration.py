@@ -131,7 +131,7 @@ def test_remove_deletes_every_trace_of_a_job(store, administration, add):
     store.log(job_id, "a line")
     administration.remove(job_id)
     assert store.job(job_id) is None
-    leftovers = [key for key in store.redis.scan_iter(f"{store.keys.base}*{job_id}*")]
+    leftovers = list(store.redis.scan_iter(f"{store.keys.base}*{job_id}*"))
     assert leftovers == []
     assert store.redis.get(store.keys.deduplication("once")) is None
     assert store.redis.zcard(store.keys.sdk("index", "model", "m")) == 0
@@ -141,7 +141,7 @@ def test_remove_deletes_every_trace_of_a_job(store, administration, add):
 def test_remove_refuses_a_job_that_a_worker_holds(store, administration, add, run):
     job_id = add()
     run()
-    with pytest.raises(InvalidTransitionError, match="active.*worker holds it"):
+    with pytest.raises(InvalidTransitionError, match=r"active.*worker holds it"):
         administration.remove(job_id)
     store.redis.delete(store.keys.lock(job_id))
     administration.remove(job_id)
@@ -359,7 +359,7 @@ def test_metrics_count_what_ended_by_the_minute(redis_client, queue_name):
     administration = QueueAdministration(store)
     ids = [JobOptions(job_id=f"job-{n}") for n in range(4)]
     times = [now] * 4
-    for n, moment in enumerate([now, now + 5, now + 9, now + 3 * minute]):
+    for moment in (now, now + 5, now + 9, now + 3 * minute):
         times += [moment, moment]
     clock = iter(times)
     for options in ids:

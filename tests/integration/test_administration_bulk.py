@@ -8,7 +8,7 @@ import pytest
 
 from myia_sdk.errors import ConfigurationError, QueueError
 from myia_sdk.queue import administration as module
-from myia_sdk.queue.administration import BATCH, QueueAdministration
+from myia_sdk.queue.administration import BATCH, REMOVE_BATCH, QueueAdministration
 from myia_sdk.queue.job import JobOptions, JobState, NewJob
 from myia_sdk.queue.schedule import JobSchedulers
 from myia_sdk.queue.store import JobStore
@@ -89,11 +89,17 @@ def test_pause_and_resume_keep_every_job_and_its_order(store, administration, fi
     assert names == ["paused", "resumed"]
 
 
-@pytest.mark.parametrize(("paused", "pushed"), [(2, 5), (5, 2), (3, 3)])
+@pytest.fixture
+def small_batches(monkeypatch):
+    for name in ("BATCH", "REMOVE_BATCH", "MOVE_BATCH"):
+        monkeypatch.setattr(module, name, 3)
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize(("paused", "pushed"), [(2, 7), (7, 2), (3, 3)])
 def test_resume_merges_what_others_pushed_to_wait(
-    store, administration, fill, monkeypatch, paused, pushed
+    store, administration, fill, paused, pushed
 ):
-    monkeypatch.setattr(module, "MOVE_BATCH", 2)
     old = fill(paused)
     administration.pause()
     new = [f"new-{n}" for n in range(pushed)]
@@ -114,11 +120,9 @@ def test_resume_tells_workers_of_delayed_jobs(store, administration, fill, clock
     assert store.redis.zrange(store.keys.marker, 0, -1, withscores=True) == [("1", due)]
 
 
+@pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("state", [JobState.FAILED, JobState.COMPLETED])
-def test_retry_all_moves_batches_oldest_first(
-    store, administration, fill, monkeypatch, state
-):
-    monkeypatch.setattr(module, "BATCH", 3)
+def test_retry_all_moves_batches_oldest_first(store, administration, fill, state):
     ids = fill(7, state)
     assert administration.retry_all(state) == 7
     assert store.counts()[state] == 0
@@ -178,11 +182,11 @@ def test_clean_says_so_when_there_was_nothing(store, administration):
     assert events(store, "cleaned") == [{"event": "cleaned", "count": "0"}]
 
 
+@pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("paused", [False, True])
 def test_clean_of_waiting_jobs_passes_over_the_young_ones(
-    store, administration, fill, clock, monkeypatch, paused
+    store, administration, fill, clock, paused
 ):
-    monkeypatch.setattr(module, "BATCH", 4)
     first = fill(5)
     clock.now += 60_000
     young = fill(6)
@@ -225,10 +229,10 @@ def test_clean_refuses_negative_numbers(administration):
 
 def test_drain_deletes_what_waits_and_nothing_else(store, administration, fill):
     done, running = fill(1, JobState.COMPLETED), fill(1, JobState.ACTIVE)
-    fill(BATCH + 5)
+    fill(REMOVE_BATCH + 5)
     fill(2, priority=1)
     delayed = fill(2, JobState.DELAYED)
-    assert administration.drain() == BATCH + 7
+    assert administration.drain() == REMOVE_BATCH + 7
     left = [*done, *running, *delayed]
     states = [store.state(job_id) for job_id in left]
     assert states == [JobState.COMPLETED, JobState.ACTIVE, *[JobState.DELAYED] * 2]

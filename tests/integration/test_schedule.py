@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -263,22 +264,14 @@ def test_many_upserts_at_once_make_one_run(redis_server, queue_name):
     clients = [redis_server.client() for _ in range(6)]
     stores = [JobStore(client, queue_name) for client in clients]
     start = threading.Barrier(len(stores))
-    errors = []
 
     def upsert(store):
         start.wait()
-        try:
-            for _ in range(5):
-                JobSchedulers(store).upsert("s", every=MINUTE, template=template())
-        except Exception as error:
-            errors.append(error)
+        for _ in range(5):
+            JobSchedulers(store).upsert("s", every=MINUTE, template=template())
 
-    threads = [threading.Thread(target=upsert, args=(store,)) for store in stores]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    with ThreadPoolExecutor(len(stores)) as pool:
+        list(pool.map(upsert, stores))
     counts = stores[0].counts()
     assert counts[JobState.WAITING] + counts[JobState.DELAYED] == 1
     for client in clients:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from myia_sdk.errors import ConfigurationError
 from myia_sdk.queue.timetable import Tick, Timetable
