@@ -35,9 +35,13 @@ def new_job_id() -> str:
     return _base36(moment, _TIME_LENGTH) + _base36(number, _RANDOM_LENGTH)
 
 
+#: Start of our own tokens: tells that the holder of a lease obeys requests to cancel.
+TOKEN_MARK = "myia:"  # noqa: S105 - a public mark, not a secret
+
+
 def new_token() -> str:
     """Return a new lease token; nobody can guess it."""
-    return secrets.token_urlsafe(12)
+    return TOKEN_MARK + secrets.token_urlsafe(12)
 
 
 def _base36(number: int, length: int) -> str:

@@ -31,7 +31,7 @@ from myia_sdk.queue.job import (
 from myia_sdk.queue.options import DEFAULT_STACK_TRACE_LIMIT, JobOptions
 from myia_sdk.queue.payload import DEFAULT_PAYLOAD_LIMIT, encode_json, printable
 from myia_sdk.queue.reading import now_ms
-from myia_sdk.queue.searching import JobSearcher
+from myia_sdk.queue.searching import JobSearcher, Labeller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -86,6 +86,9 @@ class JobStore(JobSearcher):
         Largest job data accepted, bytes of JSON.
     metrics_points : int, default two weeks
         Minutes of metrics kept for charts; 0 keeps none.
+    labeller : callable, optional
+        Makes the labels of a job that another client added without them, so that
+        `find` finds it.
 
     Notes
     -----
@@ -101,8 +104,9 @@ class JobStore(JobSearcher):
         clock: Callable[[], int] = now_ms,
         payload_limit: int = DEFAULT_PAYLOAD_LIMIT,
         metrics_points: int = METRICS_POINTS,
+        labeller: Labeller | None = None,
     ) -> None:
-        super().__init__(redis, queue, prefix, clock=clock)
+        super().__init__(redis, queue, prefix, clock=clock, labeller=labeller)
         self.payload_limit = payload_limit
         self.metrics_points = metrics_points
 

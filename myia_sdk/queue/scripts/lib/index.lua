@@ -47,12 +47,12 @@ end
 
 -- Words of a failure reason: ASCII letters in lower case, digits, `_` and any other
 -- alphabet as it is; the first ones, which tell one error from another.
-local WORDS = 12
+local WORDS = 6
 
 local function reason_words(reason)
   local words, count = {}, 0
   for word in reason:sub(1, 500):lower():gmatch('[%w_\128-\255]+') do
-    if #word >= 3 and #word <= 40 and not words[word] and count < WORDS then
+    if #word >= 4 and #word <= 40 and not words[word] and count < WORDS then
       words[word] = true
       count = count + 1
     end
