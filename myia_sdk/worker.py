@@ -183,7 +183,10 @@ def run(settings: Settings, *, instance: BullHuey | None = None) -> None:
         The queue; built from the settings if not given.
     """
     chosen = instance or create_huey(settings)
-    consumer = chosen.create_consumer(workers=settings.certification_concurrency)
+    consumer = chosen.create_consumer(
+        workers=settings.certification_concurrency,
+        shutdown_timeout=settings.worker_shutdown_grace,
+    )
     consumer.run()
 
 
