@@ -33,6 +33,8 @@ OOM_SCORE = 500
 #: A reason is a sentence, not a dump: longer messages are cut.
 MAX_MESSAGE_CHARACTERS = 8 * 1024
 MAX_TRACEBACK_CHARACTERS = 32 * 1024
+#: What a frame adds to the value it carries.
+ENVELOPE_BYTES = 256
 #: The consumer's frames are trusted; this only bounds a broken length.
 MAX_REQUEST_BYTES = 1 << 30
 
@@ -63,7 +65,7 @@ class ChildChannel:
 
     def __init__(self, sock: socket.socket, result_limit: int) -> None:
         self._socket = sock
-        self._result_limit = result_limit
+        self.result_limit = result_limit
         self._owner = os.getpid()
         self._send_lock = threading.Lock()
         self._call_lock = threading.Lock()
@@ -142,13 +144,13 @@ class ChildChannel:
                 ),
             )
             return
-        if len(frame) > self._result_limit:
+        if len(frame) > self.result_limit + ENVELOPE_BYTES:
             self.send(
                 "error",
                 type="ResultTooLargeError",
                 message=f"The return value ({type(value).__name__}) takes "
                 f"{len(frame):,} bytes of JSON, more than the limit of "
-                f"{self._result_limit:,}; return a reference instead.",
+                f"{self.result_limit:,}; return a reference instead.",
                 traceback="",
                 is_unrecoverable=False,
                 category=None,

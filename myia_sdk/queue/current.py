@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: Greatest size of a progress value, bytes of JSON: it is sent in every listing.
-MAX_PROGRESS_BYTES = 64 * 1024
+MAX_PROGRESS_BYTES = 16 * 1024
 
 
 class Reporter(Protocol):
@@ -57,7 +57,7 @@ class CurrentJob:
         Parameters
         ----------
         value : float or JSON value
-            Usually a share of 1 (``0.4``) or an object; at most 64 KiB of JSON.
+            Usually a share of 1 (``0.4``) or an object; at most 16 KiB of JSON.
             Values that follow each other quickly are merged: the last one wins.
         """
         self._reporter.progress(value)

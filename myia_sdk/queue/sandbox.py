@@ -40,7 +40,7 @@ class Limits:
     Examples
     --------
     >>> Limits(memory_bytes=2 << 30).result_bytes
-    8388608
+    4194304
     """
 
     #: Address space, bytes (RLIMIT_AS). Reserved memory counts, not only used.
@@ -52,7 +52,7 @@ class Limits:
     #: Open file descriptors (RLIMIT_NOFILE).
     open_files: int | None = None
     #: Return value as JSON, bytes. Larger content belongs into an artifact store.
-    result_bytes: int = 8 << 20
+    result_bytes: int = 4 << 20
     #: Log and captured output of one attempt, lines; more are counted and dropped.
     log_lines: int = 2000
     #: The same in bytes of text.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -121,7 +120,7 @@ def test_unrecoverable_and_category_are_carried(sandbox):
         ("set", ["TypeError", "(set)"]),
         ("nan", ["ValueError", "(float)"]),
         ("deep", ["RecursionError", "(list)"]),
-        ("large", ["ResultTooLargeError", "(str)", "20,000,", "8,388,608"]),
+        ("large", ["ResultTooLargeError", "(str)", "20,000,", "4,194,304"]),
     ],
 )
 def test_result_that_cannot_travel_fails_the_attempt(sandbox, kind, words):

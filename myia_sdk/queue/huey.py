@@ -1,0 +1,746 @@
+"""BullHuey: Huey's interface on a queue that loses nothing.
+
+A Huey project moves here by changing the constructor. What behaves differently:
+
+=====================  ===========================  ==================================
+subject                Huey 3.5 with Redis          BullHuey
+=====================  ===========================  ==================================
+delivery               at most once                 at least once, leases, fencing
+values                 pickle                       JSON; what is not JSON is refused
+                                                    at the call, for a result fails the
+                                                    attempt; tuples come back as lists
+where a task runs      thread or process worker     a fresh sandbox child of its own;
+                                                    ``isolate=False``: the slot's thread
+``-k process``         forked workers               no task runs in a thread; slots stay
+                                                    threads of one process
+``-k greenlet``        gevent                       refused
+SIGTERM                interrupts                   graceful, like SIGINT; a second
+                                                    signal interrupts; what does not end
+                                                    in time goes back in line uncharged
+timeout                process workers only; may    kills the process tree; for
+                       be swallowed                 ``isolate=False`` as Huey's threads
+task environment       the consumer's               an allow-list; ``child_env`` adds
+``Result.get``         removes the result           leaves it; the job's retention rules
+``None`` results       not stored by default        stored: ``get(blocking=True)`` returns
+expired, revoked       no result for ever           ``TaskException`` says so
+error texts            ``ValueError('x')``          ``ValueError: x``
+``on_error`` handler   gets the exception           gets its text
+a delayed task         in line, then scheduled      scheduled at once
+``SIGNAL_SCHEDULED``   by the worker                by the producer; by the worker for
+                                                    retries
+``SIGNAL_COMPLETE``    before the next task of a    after the job's end is stored
+                       pipeline is queued
+priority               higher runs first            the same, once a task or the
+                                                    constructor uses priorities; jobs of
+                                                    other clients without one come first
+periodic tasks         a run from every consumer    one run, whatever the number; a
+                                                    missed one is caught up once
+chords                 a member delivered twice     counted by index
+                       fires too early
+locks                  anyone's exit frees them     only the owner's does
+rate limits            fixed window, local clock    sliding window, server's clock
+task ids               any text                     no plain number, at most 200
+                                                    characters
+async, serializer,     options                      refused: JSON is the only form
+compression, storage
+``all_results``        raw pickles                  JSON texts of ended jobs
+=====================  ===========================  ==================================
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import sys
+import weakref
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from huey.api import Huey, ResultGroup, Task, TaskWrapper, chord, group
+from huey.constants import EmptyData
+from huey.signals import SIGNAL_ENQUEUED, SIGNAL_SCHEDULED
+from huey.storage import MemoryStorage
+from huey.utils import Error
+
+from myia_sdk.errors import ConfigurationError, QueueError
+from myia_sdk.queue.child import current_channel
+from myia_sdk.queue.connection import ConnectionOptions, connect
+from myia_sdk.queue.current import CurrentJob, running
+from myia_sdk.queue.job import Job, JobState, NewJob
+from myia_sdk.queue.keys import check_queue_name
+from myia_sdk.queue.locks import BullLock, BullRateLimit
+from myia_sdk.queue.messages import Messages, moment_ms, naive_moment, plain, revive
+from myia_sdk.queue.options import MAX_PRIORITY, Backoff, JobOptions, Retention
+from myia_sdk.queue.payload import encode_json
+from myia_sdk.queue.sandbox import Limits
+from myia_sdk.queue.storage import BullStorage, RemoteStorage
+from myia_sdk.queue.store import JobStore
+from myia_sdk.queue.tasks import (
+    BullTaskWrapper,
+    Finished,
+    TaskOptions,
+    bind_arguments,
+    function_of,
+    options_of,
+    unbind_arguments,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from myia_sdk.queue.connection import RedisClient
+    from myia_sdk.queue.consumer import BullConsumer
+
+logger = logging.getLogger(__name__)
+
+#: Bull's priority of Huey's 0 when priorities are used: room on both sides.
+MIDDLE_PRIORITY = 1_000_000
+#: Private hash field with what Huey knows about a job and Bull does not.
+HUEY_FIELD = "huey"
+#: Private hash field with the job's own time limit, milliseconds.
+TIMEOUT_FIELD = "timeout"
+#: What reading somebody else's records may raise.
+MALFORMED = (TypeError, ValueError, KeyError, AttributeError, RecursionError)
+#: Jobs read by `pending` and `scheduled` when no limit is given.
+DEFAULT_LISTING = 1000
+
+
+class JsonSerializer:
+    """Values of locks, revocations and errors as JSON texts."""
+
+    def serialize(self, value: object) -> str:
+        """Return the text of a value."""
+        return encode_json(plain(value))
+
+    def deserialize(self, text: str) -> Any:  # noqa: ANN401  # JSON
+        """Return the value of a text that this queue wrote."""
+        return revive(json.loads(text))
+
+
+class BullHuey(Huey):
+    """A Huey whose queue is Bull's, in Redis.
+
+    Parameters
+    ----------
+    name : str, default "huey"
+        Name of the queue.
+    prefix : str, default "myia"
+        First part of all keys.
+    results, store_none, utc, immediate, immediate_use_memory
+        As Huey's. `store_none` has no effect: every end of a job is stored.
+    store_intermediate_errors
+        As Huey's.
+    options : ConnectionOptions, optional
+        Where the server is. Or give `redis`, or `url`, or `host` and so on.
+    redis : RedisClient, optional
+        A client as `myia_sdk.queue.connect` makes it (``decode_responses=True``).
+    lease : timedelta, default 15 s
+        A worker's right to a job; renewed every third of it while the job runs.
+    stalled_interval : timedelta, default 5 s
+        Time between two looks for jobs whose worker has gone.
+    max_stalled_count : int, default 1
+        A job that was lost more often than this is failed.
+    priorities : bool, optional
+        Order all tasks by Huey's priority. By default as soon as one registered
+        task has a priority.
+    preload : iterable of str, optional
+        Modules that the sandbox imports once, besides those of the tasks.
+    limits : Limits, optional
+        Memory, CPU and output of each sandbox child.
+    allowed_environment : iterable of str, optional
+        Names or shell patterns of variables that children may see.
+    keep_completed, keep_failed : Retention, optional
+        What is kept of jobs that do not say; everything by default.
+    **connection
+        Fields of `ConnectionOptions`, for example ``host`` and ``password``.
+
+    Raises
+    ------
+    ConfigurationError
+        An option contradicts another or is not offered here.
+    """
+
+    _instances: ClassVar[weakref.WeakSet[BullHuey]] = weakref.WeakSet()
+
+    def __init__(
+        self,
+        name: str = "huey",
+        prefix: str = "myia",
+        *,
+        results: bool = True,
+        store_none: bool = False,
+        utc: bool = True,
+        immediate: bool = False,
+        immediate_use_memory: bool = True,
+        store_intermediate_errors: bool = True,
+        options: ConnectionOptions | None = None,
+        redis: RedisClient | None = None,
+        lease: timedelta = timedelta(seconds=15),
+        stalled_interval: timedelta = timedelta(seconds=5),
+        max_stalled_count: int = 1,
+        priorities: bool | None = None,
+        preload: Iterable[str] = (),
+        limits: Limits | None = None,
+        allowed_environment: Iterable[str] = (),
+        keep_completed: Retention | None = None,
+        keep_failed: Retention | None = None,
+        **connection: Any,  # noqa: ANN401  # fields of ConnectionOptions
+    ) -> None:
+        self.prefix = prefix
+        check_queue_name(name)
+        self._options = _connection_options(options, redis, connection)
+        self._redis = redis
+        self._store: JobStore | None = None
+        self._check_times(lease, stalled_interval)
+        self.lease = lease
+        self.stalled_interval = stalled_interval
+        self.max_stalled_count = max_stalled_count
+        self._priorities = priorities
+        self.preload = tuple(preload)
+        self.limits = limits or Limits()
+        self.allowed_environment = tuple(allowed_environment)
+        self.keep_completed = keep_completed
+        self.keep_failed = keep_failed
+        super().__init__(
+            name,
+            results=results,
+            store_none=store_none,
+            utc=utc,
+            immediate=immediate,
+            serializer=JsonSerializer(),
+            immediate_use_memory=immediate_use_memory,
+            store_intermediate_errors=store_intermediate_errors,
+        )
+        self.messages = Messages(self.task_name, self.task_class, is_utc=utc)
+        self._instances.add(self)
+
+    def __repr__(self) -> str:
+        return f"<BullHuey {self.prefix}:{self.name}>"
+
+    @classmethod
+    def instances(cls) -> list[BullHuey]:
+        """Return the instances of this process."""
+        return list(cls._instances)
+
+    @staticmethod
+    def _check_times(lease: timedelta, stalled_interval: timedelta) -> None:
+        for label, value in (("lease", lease), ("stalled_interval", stalled_interval)):
+            if value < timedelta(milliseconds=100):
+                raise ConfigurationError(
+                    f"{label} is {value}; it must be 0.1 seconds or more (15 and 5 "
+                    "seconds are good for most)."
+                )
+
+    @property
+    def store(self) -> JobStore:
+        """The queue. It connects when it is first used."""
+        if self._store is None:
+            if current_channel() is not None:
+                raise QueueError(
+                    "A sandbox child has no connection to the queue; use tasks, "
+                    "locks and rate limits, which ask the worker, or isolate=False."
+                )
+            client = self._redis or connect(self._options)
+            self._store = JobStore(client, self.name, self.prefix)
+        return self._store
+
+    @property
+    def connection_options(self) -> ConnectionOptions | None:
+        """Where the server is; None when a client was given."""
+        return None if self._redis is not None else self._options
+
+    @property
+    def is_in_memory(self) -> bool:
+        """True in immediate mode, where Huey's own memory store is used."""
+        return isinstance(self.storage, MemoryStorage)
+
+    def get_task_wrapper_class(self) -> type[TaskWrapper]:
+        """Return the wrapper that keeps our options (Huey's hook)."""
+        return BullTaskWrapper
+
+    def get_storage(self, **_: object) -> BullStorage:
+        """Return the store of values (Huey's hook)."""
+        return BullStorage(self.name, lambda: self.store)
+
+    @property
+    def storage(self) -> Any:  # noqa: ANN401  # any of Huey's storages
+        """Values, locks and limits; in a sandbox child they ask the worker."""
+        if current_channel() is not None and not self.is_immediate_in_memory:
+            return RemoteStorage(self.name)
+        return self._storage
+
+    @storage.setter
+    def storage(self, value: object) -> None:
+        self._storage = value
+
+    @property
+    def is_immediate_in_memory(self) -> bool:
+        """True when Huey's memory store was chosen."""
+        return isinstance(getattr(self, "_storage", None), MemoryStorage)
+
+    def task(  # noqa: PLR0917  # Huey's signature
+        self,
+        retries: int = 0,
+        retry_delay: float = 0,
+        retry_backoff: float = 0,
+        priority: float | None = None,
+        context: bool = False,  # noqa: FBT001, FBT002  # Huey's signature
+        name: str | None = None,
+        expires: Any = None,  # noqa: ANN401  # seconds, timedelta or datetime
+        timeout: float | timedelta | None = None,
+        *,
+        isolate: bool = True,
+        backoff: Backoff | None = None,
+        finalize: Callable[[Job, Any], Finished] | None = None,
+        child_env: Callable[[Job], Mapping[str, str]] | None = None,
+        queue_access: bool = True,
+    ) -> Callable[[Callable[..., Any]], BullTaskWrapper]:
+        """Register a function as a task.
+
+        Parameters
+        ----------
+        retries, retry_delay, retry_backoff, priority, context, name, expires
+            As Huey's; delays in seconds.
+        timeout : float or timedelta, optional
+            Seconds of wall-clock time for one attempt.
+        isolate : bool, default True
+            Run in a sandbox child; False runs in the worker's thread, without a
+            hard time-out, for trivial work.
+        backoff : Backoff, optional
+            Delay between attempts, with jitter and cap; wins over `retry_delay`.
+        finalize : callable, optional
+            ``finalize(job, value) -> Finished``, called in the worker process after
+            the child returned and before the job is completed; raising fails the
+            attempt.
+        child_env : callable, optional
+            ``child_env(job) -> dict``: the only extra environment of the child.
+        queue_access : bool, default True
+            Whether the child may enqueue, lock, limit and read results, through the
+            worker. Set False for code that is not trusted.
+        """
+        options = TaskOptions(
+            is_isolated=isolate,
+            backoff=backoff,
+            finalize=finalize,
+            child_env=child_env,
+            has_queue_access=queue_access,
+            home=_caller(),
+        )
+        decorator: Callable[[Callable[..., Any]], BullTaskWrapper] = super().task(
+            retries=retries,
+            retry_delay=retry_delay,
+            retry_backoff=retry_backoff,
+            priority=priority,
+            context=context,
+            name=name,
+            expires=expires,
+            timeout=_seconds(timeout),
+            bull=options,
+        )
+        return decorator
+
+    def periodic_task(self, validate_datetime: Any, **options: Any) -> Any:  # noqa: ANN401  # Huey's signature
+        """Register a function that runs when `validate_datetime` says so.
+
+        With ``crontab(...)`` the run comes from a job scheduler of the queue, one a
+        tick however many consumers there are. Takes the options of :meth:`task`.
+        """
+        isolate = options.pop("isolate", True)
+        bull = TaskOptions(
+            is_isolated=isolate,
+            backoff=options.pop("backoff", None),
+            finalize=options.pop("finalize", None),
+            child_env=options.pop("child_env", None),
+            has_queue_access=options.pop("queue_access", True),
+            home=_caller(),
+        )
+        timeout = _seconds(options.pop("timeout", None))
+        return super().periodic_task(
+            validate_datetime, timeout=timeout, bull=bull, **options
+        )
+
+    def create_consumer(self, **options: Any) -> BullConsumer:  # noqa: ANN401  # Huey's options
+        """Return the consumer (Huey's hook for ``huey_consumer``)."""
+        from myia_sdk.queue.consumer import BullConsumer
+
+        return BullConsumer(self, **options)
+
+    def task_name(self, task_class: type[Task]) -> str:
+        """Return the full name of a task: ``module.name``."""
+        return str(self._registry.task_to_string(task_class))
+
+    def task_class(self, name: str) -> type[Task]:
+        """Return the task of a full or short name.
+
+        Raises
+        ------
+        QueueError
+            No task, or more than one, has this name.
+        """
+        registry: dict[str, type[Task]] = self._registry._registry  # noqa: SLF001  # Huey lists its own names no other way
+        if name in registry:
+            return registry[name]
+        found = [known for known in registry.values() if known.__name__ == name]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(sorted(registry)) or "none"
+        if found:
+            raise QueueError(f"The task name {name!r} is ambiguous; known: {known}.")
+        raise QueueError(
+            f"No task is named {name!r}; this worker knows: {known}. Deploy the code "
+            "that defines it, then retry the job."
+        )
+
+    def job_name(self, task_class: type[Task]) -> str:
+        """Return the name of a task's jobs: the short one where it is unique."""
+        short = str(task_class.__name__)
+        same = [
+            known
+            for known in self._registry._registry.values()  # noqa: SLF001  # see above
+            if known.__name__ == short
+        ]
+        return short if len(same) == 1 else self.task_name(task_class)
+
+    def new_job(self, task: Task) -> NewJob:
+        """Return the job that a task becomes.
+
+        Raises
+        ------
+        InvalidJobError
+            Arguments or options cannot be stored.
+        """
+        wrapped = function_of(task)
+        kwargs = {key: value for key, value in task.kwargs.items() if value is not task}
+        fields = {HUEY_FIELD: encode_json(self.messages.bookkeeping(task))}
+        if task.timeout:
+            fields[TIMEOUT_FIELD] = str(round((_seconds(task.timeout) or 0) * 1000))
+        return NewJob(
+            name=self.job_name(type(task)),
+            data=plain(bind_arguments(wrapped, tuple(task.args), kwargs)),
+            options=JobOptions(
+                attempts=task.retries + 1,
+                backoff=self.backoff_of(task),
+                delay=self._delay_of(task),
+                priority=self._bull_priority(task.priority),
+                job_id=task.id,
+            ),
+            fields=fields,
+        )
+
+    def backoff_of(self, task: Task) -> Backoff | None:
+        """Return the delay between attempts in Bull's terms."""
+        options = options_of(task)
+        if options.backoff is not None:
+            return options.backoff
+        if not task.retry_delay:
+            return None
+        kind = "exponential" if task.retry_backoff == 2 else "fixed"  # noqa: PLR2004  # Bull's doubles
+        delay = timedelta(seconds=_seconds(task.retry_delay) or 0)
+        return Backoff(type=kind, delay=delay)
+
+    def _delay_of(self, task: Task) -> timedelta:
+        if task.eta is None:
+            return timedelta()
+        due = moment_ms(task.eta, is_utc=self.utc)
+        return timedelta(milliseconds=max(due - self.store.clock(), 0))
+
+    def _bull_priority(self, priority: float | None) -> int:
+        if not (self._uses_priorities or priority):
+            return 0
+        return min(max(MIDDLE_PRIORITY - round(priority or 0), 1), MAX_PRIORITY)
+
+    @property
+    def _uses_priorities(self) -> bool:
+        if self._priorities is not None:
+            return self._priorities
+        return any(
+            known.default_priority
+            for known in self._registry._registry.values()  # noqa: SLF001  # see above
+        )
+
+    def task_of(self, job: Job) -> Task:
+        """Return the task that a job calls, with its arguments.
+
+        Raises
+        ------
+        QueueError
+            The name is unknown, or the job's data or bookkeeping are malformed.
+        """
+        record = _bookkeeping(job)
+        name = record.get("task")
+        try:
+            task_class = self.task_class(str(name or job.name))
+        except QueueError:
+            if not name:
+                raise
+            task_class = self.task_class(job.name)
+        try:
+            args, kwargs = unbind_arguments(revive(job.data))
+            task = task_class(
+                args,
+                kwargs,
+                id=job.id,
+                retries=max(job.max_attempts - job.attempts_made - 1, 0),
+                retry_delay=record.get("retry_delay"),
+                retry_backoff=record.get("retry_backoff"),
+            )
+            if TIMEOUT_FIELD in job.fields:
+                task.timeout = float(job.fields[TIMEOUT_FIELD]) / 1000
+            self.messages.restore(task, record)
+        except MALFORMED as exc:
+            raise QueueError(
+                "The job's data or private fields are malformed "
+                f"({type(exc).__name__}: {exc})."
+            ) from exc
+        return task
+
+    def enqueue(self, task: Any) -> Any:  # noqa: ANN401  # Huey's signature
+        """Put a task, group or chord into the queue (Huey's method).
+
+        Raises
+        ------
+        InvalidJobError
+            An argument is not JSON; nothing was enqueued.
+        """
+        if isinstance(task, group | chord):
+            return super().enqueue(task)
+        if self._immediate:
+            encode_json(plain([list(task.args), _without(task.kwargs, task)]))
+            return super().enqueue(task)
+        if task.expires:
+            task.resolve_expires(self.utc)
+        line = current_channel()
+        if line is not None:
+            line.call("enqueue", task=self.messages.to_record(task))
+        else:
+            job = self.new_job(task)
+            self._emit(SIGNAL_ENQUEUED, task)
+            self.store.add(job)
+            if job.options.delay:
+                self._emit(SIGNAL_SCHEDULED, task)
+        if not self.results:
+            return None
+        results = self._pipeline_results(task)
+        return results[0] if len(results) == 1 else ResultGroup(results)
+
+    def execute(self, task: Task, timestamp: datetime | None = None) -> Any:  # noqa: ANN401  # Huey's signature
+        """Run a task here: immediate mode only (Huey's method)."""
+        with running(CurrentJob(task.id, task.name, 1, _Silent())):
+            return super().execute(task, timestamp)
+
+    def get_raw(self, key: str, peek: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  # Huey's signature
+        """Return the serialised result of a job, or a value (Huey's method)."""
+        if self.is_in_memory:
+            return super().get_raw(key, peek)
+        line = current_channel()
+        if line is not None:
+            found = line.call("result", id=key)
+            return EmptyData if found is None else found
+        found = self.raw_result(key)
+        return EmptyData if found is None else found
+
+    def raw_result(self, key: str) -> str | None:
+        """Return the JSON text of a job's end or of a stored value, else None."""
+        found = self.storage.peek_data(key)
+        if found is not EmptyData:
+            return str(found)
+        job = self.store.job(key)
+        if job is None:
+            return None
+        if job.state == JobState.COMPLETED:
+            return self.serializer.serialize(job.return_value)
+        is_shown = self.store_intermediate_errors and job.state in {
+            JobState.DELAYED,
+            JobState.WAITING,
+            JobState.PRIORITIZED,
+        }
+        if job.failed_reason and (job.state == JobState.FAILED or is_shown):
+            return str(self.serializer.serialize(Error(error_metadata(job))))
+        return None
+
+    def _check_chord(self, chord_config: Any, value: object) -> None:  # noqa: ANN401  # ChordConfig
+        if self.is_in_memory:
+            super()._check_chord(chord_config, value)
+            return
+        texts = self.storage.join_chord(
+            chord_config.cid,
+            chord_config.size,
+            chord_config.idx,
+            self.serializer.serialize(value),
+        )
+        if texts is None:
+            return
+        callback = copy.copy(chord_config.callback)
+        callback.extend_data(([self.serializer.deserialize(text) for text in texts],))
+        self.enqueue(callback)
+
+    def lock_task(self, lock_name: str, ttl: float | None = None) -> BullLock:
+        """Return a lock, for ``with`` or as a decorator (Huey's method)."""
+        return BullLock(self, lock_name, ttl)
+
+    def is_locked(self, lock_name: str) -> bool:
+        """Tell whether anyone holds a lock."""
+        return self.lock_task(lock_name).is_locked()
+
+    def flush_locks(self, *names: str) -> set[str]:
+        """Free the locks of this process's tasks, and those named; return them."""
+        start = f"{self.name}.lock."
+        known = {key.removeprefix(start) for key in self._locks}
+        return {
+            name
+            for name in known | {name.strip() for name in names}
+            if self.lock_task(name).clear()
+        }
+
+    def rate_limit(
+        self,
+        name: str,
+        limit: int,
+        per: float,
+        retry: bool = True,  # noqa: FBT001, FBT002  # Huey's signature
+    ) -> BullRateLimit:
+        """Return a rate limit, for ``with`` or as a decorator (Huey's method)."""
+        return BullRateLimit(self, name, limit, per, retry=retry)
+
+    def pending(self, limit: int | None = None) -> list[Task]:
+        """Return the tasks in line, the next to run first."""
+        if self.is_in_memory:
+            return list(super().pending(limit))
+        return self._listed((JobState.WAITING, JobState.PRIORITIZED), limit)
+
+    def scheduled(self, limit: int | None = None) -> list[Task]:
+        """Return the tasks that are not yet due, the next first."""
+        if self.is_in_memory:
+            return list(super().scheduled(limit))
+        return self._listed((JobState.DELAYED,), limit)
+
+    def _listed(self, states: Iterable[JobState], limit: int | None) -> list[Task]:
+        most = limit or DEFAULT_LISTING
+        fields = ("name", "data", "options", "attempts_made", "delay", "created_at")
+        private = (f"field:{HUEY_FIELD}", f"field:{TIMEOUT_FIELD}")
+        tasks: list[Task] = []
+        for state in states:
+            jobs = self.store.page(
+                state, 0, most - 1, newest_first=False, fields=(*fields, *private)
+            )
+            for job in jobs:
+                try:
+                    task = self.task_of(job)
+                except QueueError as exc:
+                    logger.warning("Job %s is not listed: %s", job.id, exc)
+                    continue
+                if state == JobState.DELAYED and job.created_at is not None:
+                    due = (job.created_at + job.delay).timestamp() * 1000
+                    task.eta = naive_moment(due, is_utc=self.utc)
+                tasks.append(task)
+        return tasks[:most]
+
+    def all_results(self) -> dict[str, str]:
+        """Return the ends of jobs by id, as JSON texts, the newest 1,000 per state."""
+        if self.is_in_memory:
+            return dict(super().all_results())
+        found: dict[str, str] = {}
+        for state in (JobState.COMPLETED, JobState.FAILED):
+            fields = ("return_value", "failed_reason", "stacktrace", "attempts_made")
+            for job in self.store.page(state, 0, DEFAULT_LISTING - 1, fields=fields):
+                is_failed = state == JobState.FAILED
+                value = Error(error_metadata(job)) if is_failed else job.return_value
+                found[job.id] = self.serializer.serialize(value)
+        return found
+
+    def flush(self) -> None:
+        """Delete the tasks in line, the scheduled ones, results and counters.
+
+        Running jobs are left alone.
+        """
+        if self.is_in_memory:
+            super().flush()
+            return
+        from myia_sdk.queue.administration import QueueAdministration
+
+        administration = QueueAdministration(self.store)
+        administration.drain(delayed=True)
+        for state in (JobState.COMPLETED, JobState.FAILED):
+            while administration.clean(timedelta(), 1000, state):
+                pass
+        self.storage.flush_results()
+        self.storage.flush_counters()
+
+
+def error_metadata(job: Job) -> dict[str, Any]:
+    """Return what Huey's `TaskException` tells of a failed job."""
+    return {
+        "error": job.failed_reason,
+        "retries": max(job.max_attempts - job.attempts_made, 0),
+        "traceback": job.stacktrace[-1] if job.stacktrace else "",
+        "task_id": job.id,
+    }
+
+
+def _bookkeeping(job: Job) -> dict[str, Any]:
+    text = job.fields.get(HUEY_FIELD)
+    if text is None:
+        return {}
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise QueueError(f"The job's field {HUEY_FIELD!r} is not JSON: {exc}.") from exc
+    if not isinstance(record, dict):
+        raise QueueError(f"The job's field {HUEY_FIELD!r} is not an object.")
+    return record
+
+
+def _connection_options(
+    options: ConnectionOptions | None,
+    redis: object | None,
+    connection: Mapping[str, Any],
+) -> ConnectionOptions:
+    refused = {"serializer", "compression", "use_zlib", "storage_class"} & set(
+        connection
+    )
+    if refused:
+        raise ConfigurationError(
+            f"BullHuey does not take {', '.join(sorted(refused))}: jobs are JSON in "
+            "Bull's layout, so that any client can read them. Leave it out."
+        )
+    if sum(bool(given) for given in (options, redis, connection)) > 1:
+        raise ConfigurationError(
+            "Give the connection once: options=, or redis=, or fields such as url= "
+            "and host=."
+        )
+    try:
+        return options or ConnectionOptions(**connection)
+    except TypeError as exc:
+        raise ConfigurationError(
+            f"BullHuey does not know one of these options: {', '.join(connection)}; "
+            "connections take the fields of ConnectionOptions."
+        ) from exc
+
+
+def _caller() -> str:
+    """Return the module whose code calls the decorator."""
+    frame = sys._getframe(2)  # noqa: SLF001  # the documented way to the caller
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def _seconds(duration: float | timedelta | None) -> float | None:
+    if isinstance(duration, timedelta):
+        return duration.total_seconds()
+    return duration
+
+
+def _without(kwargs: Mapping[str, object], task: object) -> dict[str, object]:
+    return {key: value for key, value in kwargs.items() if value is not task}
+
+
+class _Silent:
+    """Takes progress and log in immediate mode, where no job keeps them."""
+
+    def progress(self, value: object) -> None:
+        """Check the value as a worker would."""
+        encode_json(value)
+
+    def log(self, text: str) -> None:
+        """Show the text to whoever watches the logs."""
+        logger.info("%s", text)

@@ -1,0 +1,167 @@
+"""The Huey project that the acceptance tests run: ``huey_consumer tests.acceptance.app.huey``."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+
+from huey import crontab
+
+from myia_sdk.queue import Backoff, BullHuey, Finished, UnrecoverableError, current_job
+
+QUEUE = os.environ.get("TEST_QUEUE", "unset")
+LEASE = timedelta(seconds=float(os.environ.get("TEST_LEASE", "15")))
+CHECK = timedelta(seconds=float(os.environ.get("TEST_CHECK", "5")))
+STALLS = int(os.environ.get("TEST_STALLS", "1"))
+
+huey = BullHuey(
+    QUEUE,
+    url=os.environ.get("TEST_URL", "redis://127.0.0.1:1/0"),
+    lease=LEASE,
+    stalled_interval=CHECK,
+    max_stalled_count=STALLS,
+)
+
+
+def note(ledger, *words):
+    """Append one durable line to a file that the queue does not own."""
+    line = json.dumps([time.time(), *words]) + "\n"
+    descriptor = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, line.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@huey.task()
+def add(a, b=1):
+    return a + b
+
+
+@huey.task(isolate=False)
+def quick(a, b=1):
+    return a + b
+
+
+@huey.task(retries=5, retry_delay=0.1)
+def effect(ledger, seconds=0.0):
+    """Leave a start and a finish in the ledger around some work."""
+    job = current_job()
+    note(ledger, "start", job.id, job.attempt, os.getpid())
+    time.sleep(seconds)
+    note(ledger, "finish", job.id, job.attempt, os.getpid())
+    return os.getpid()
+
+
+@huey.task(retries=5)
+def hang(ledger, kind):
+    """Run longer than any test, in one of the ways that no polite signal stops."""
+    job = current_job()
+    tree = []
+    if kind == "tree":
+        tree = [
+            subprocess.Popen(["sleep", "600"]).pid,
+            subprocess.Popen(["sleep", "600"], start_new_session=True).pid,
+        ]
+    note(ledger, "start", job.id, job.attempt, os.getpid(), *tree)
+    if kind == "native":
+        ctypes.PyDLL(None).sleep(600)
+    while kind == "cpu":
+        try:
+            sum(range(1000))
+        except BaseException:  # noqa: BLE001, S112  # the body under test
+            continue
+    time.sleep(600)
+
+
+@huey.task(retries=1)
+def poison(kind):
+    if kind == "segfault":
+        ctypes.string_at(0)
+    if kind == "abort":
+        os.abort()
+    if kind == "exit":
+        os._exit(0)
+    if kind == "sysexit":
+        sys.exit(3)
+    if kind == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if kind == "unserialisable":
+        return {1, 2}
+    if kind == "unrecoverable":
+        raise UnrecoverableError("no use")
+    raise ValueError(kind)
+
+
+@huey.task(retries=1)
+def kill_consumer(ledger):
+    """Kill the worker that runs this, each time."""
+    note(ledger, "start", current_job().id)
+    with open(f"/proc/{os.getppid()}/status") as status:
+        parent = next(line for line in status if line.startswith("PPid"))
+    os.kill(int(parent.split()[1]), signal.SIGKILL)
+    time.sleep(600)
+
+
+def sign(job, value):
+    return Finished({"signed": value, "by": os.getpid()}, {"verdict": "certified"})
+
+
+def give_secret(job):
+    return {"TASK_SECRET": "given"}
+
+
+@huey.task(finalize=sign, child_env=give_secret, backoff=Backoff(delay=timedelta(0)))
+def signed():
+    names = [n for n in os.environ if n.startswith(("TEST_", "REDIS_"))]
+    return {"secret": os.environ.get("TASK_SECRET"), "names": names}
+
+
+@huey.task(name="reported")
+def report():
+    job = current_job()
+    print("printed words")
+    job.log("logged words")
+    job.progress(0.5)
+    return job.attempt
+
+
+@huey.task()
+def fan_out(count):
+    """Enqueue from inside a child, which has no connection of its own."""
+    return [add(number).id for number in range(count)]
+
+
+@huey.task()
+@huey.lock_task("single")
+def alone(ledger):
+    note(ledger, "enter")
+    time.sleep(0.3)
+    note(ledger, "leave")
+
+
+@huey.task(context=True, retries=2)
+def told(value, task=None):
+    return [value, task.id, task.retries]
+
+
+@huey.task()
+def total(values):
+    return sum(v for v in values if isinstance(v, int))
+
+
+@huey.task()
+def pair(a):
+    return a, a + 1
+
+
+@huey.periodic_task(crontab(minute="*"), name="minutely")
+def minutely():
+    return None
