@@ -215,22 +215,24 @@ class QueueAdministration(JobControl):
         QueueError
             Jobs run and `force` is not given. The queue is as it was.
         """
+        if not force and self._store.counts()[JobState.ACTIVE]:
+            raise self._running()
         was_paused = self._store.is_paused()
-        if not was_paused:
-            self.pause()
-        answer = 1
-        while answer == 1:
-            answer = self._run("obliterate", REMOVE_BATCH, int(force), self._now())
+        answer = _NOT_PAUSED
+        while answer not in {0, _RUNNING}:
             if answer == _NOT_PAUSED:
                 self.pause()
-                answer = 1
+            answer = self._run("obliterate", REMOVE_BATCH, int(force), self._now())
         if answer == _RUNNING:
             if not was_paused:
                 self.resume()
-            raise QueueError(
-                f"Queue {self._store.keys.queue!r} has running jobs; wait for them, "
-                "cancel them, or obliterate with force."
-            )
+            raise self._running()
+
+    def _running(self) -> QueueError:
+        return QueueError(
+            f"Queue {self._store.queue!r} has running jobs; wait for them, cancel "
+            "them, or obliterate with force."
+        )
 
     def set_concurrency(self, maximum: int | None) -> None:
         """Limit how many jobs of the queue run at once, on all workers together.

@@ -10,14 +10,17 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import redis
 
-from tests.conftest import RedisServer
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import redis
+
+    from tests.conftest import RedisServer
 
 HERE = Path(__file__).parent
 #: Seconds that a foreign client gets for one answer.

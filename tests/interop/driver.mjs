@@ -111,7 +111,6 @@ const operations = {
   version: async () => require(`${packageName}/package.json`).version,
   queue: async (c) => queueOf(c)[c.method](...(c.args ?? [])),
   job: async (c) => (await jobOf(c))[c.method](...(c.args ?? [])),
-  moveToFinished: async (c) => finish(c),
   worker: async (c) => startWorker(c),
   workerSeen: async ({ key }) => opened.workers.get(key).seen,
   workerCall: async (c) => opened.workers.get(c.key).worker[c.method](...(c.args ?? [])),
@@ -164,27 +163,25 @@ async function consumerOf({ queue, prefix = "myia", options = {} }) {
 
 const claimed = new Map();
 
-async function finish({ id, token, outcome, value, unrecoverable, fetchNext = false }) {
-  const job = claimed.get(id);
-  claimed.delete(id);
-  if (outcome === "completed") return job.moveToCompleted(value, token, fetchNext);
-  const kind = unrecoverable ? bullmq.UnrecoverableError : Error;
-  const error = new kind(value);
-  error.stack = `Error: ${value}`;
-  return job.moveToFailed(error, token, fetchNext);
-}
-
 operations.claim = async (c) => {
   const worker = await consumerOf(c);
   const job = await worker.getNextJob(c.token, { block: false });
-  if (job) claimed.set(job.id, job);
+  if (job) claimed.set(`${c.queue}:${job.id}`, job);
   return job ?? null;
 };
+
+operations.finish = async (c) => {
+  const job = claimed.get(`${c.queue}:${c.id}`);
+  if (c.outcome === "completed") return job.moveToCompleted(c.value, c.token, false);
+  const error = new (c.unrecoverable ? bullmq.UnrecoverableError : Error)(c.value);
+  error.stack = `Error: ${c.value}`;
+  return job.moveToFailed(error, c.token, false);
+};
+
 operations.stalledCheck = async (c) => {
   const worker = await consumerOf(c);
-  return worker.moveStalledJobsToWait?.() ?? null;
+  return worker.moveStalledJobsToWait();
 };
-operations.claimed = async (c) => claimed.get(c.id)[c.method](...(c.args ?? []));
 
 for await (const line of createInterface({ input: process.stdin })) {
   const command = JSON.parse(line);
