@@ -1,0 +1,354 @@
+"""How the checks of endpoints ask: paced, retried, counted, written down."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import asdict, dataclass, field, replace
+from functools import wraps
+from threading import Condition
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from myia_sdk.certification.checks import CheckContext, Measurement
+from myia_sdk.certification.diagnosis import diagnose
+from myia_sdk.certification.report import Outcome
+from myia_sdk.errors import SuiteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from myia_sdk.certification.models import ChatEvent, ChatModel
+    from myia_sdk.certification.records import JSON
+    from myia_sdk.certification.retrying import Retry, RetryPolicy
+
+T = TypeVar("T")
+
+#: Seconds that one request may take; the original's longest.
+REQUEST_TIMEOUT = 60.0
+#: Statuses by which an endpoint says that it does not know a parameter.
+_REFUSING_STATUSES = frozenset({400, 405, 415, 422, 501})
+#: For endpoints that count no tokens: English has about four characters a token.
+_CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A complete answer and how it came."""
+
+    text: str
+    finish_reason: str | None
+    #: Events that carried text.
+    pieces: int
+    #: Seconds to the first text, ``None`` for an answer without text.
+    first_text_after: float | None
+    #: Seconds to the last event.
+    elapsed: float
+    usage: Mapping[str, int] | None
+    tool_calls: tuple[Mapping[str, JSON], ...] = ()
+    resolved_model: str | None = None
+    extras: Mapping[str, JSON] = field(default_factory=dict)
+    retries: tuple[Retry, ...] = ()
+
+    @property
+    def completion_tokens(self) -> int:
+        """Tokens of the answer; counted by pieces where the endpoint does not say."""
+        counted = (self.usage or {}).get("completion_tokens", 0)
+        return counted or self.pieces
+
+
+class Traffic:
+    """Orders the requests of one run: pace, and silence for those that are timed.
+
+    Parameters
+    ----------
+    interval : float
+        Least time between the starts of two requests, seconds.
+    """
+
+    def __init__(self, interval: float = 0.0) -> None:
+        self._interval = interval
+        self._changed = Condition()
+        self._running = 0
+        self._waiting_alone = 0
+        self._is_alone = False
+        self._next_start = 0.0
+
+    @contextlib.contextmanager
+    def request(self) -> Iterator[None]:
+        """Take part in the traffic; waits while somebody is alone."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: not self._is_alone and not self._waiting_alone
+            )
+            self._running += 1
+        try:
+            self._pace()
+            yield
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Have the endpoint for oneself, so that times are the model's own."""
+        with self._changed:
+            self._waiting_alone += 1
+            self._changed.wait_for(lambda: not self._running and not self._is_alone)
+            self._waiting_alone -= 1
+            self._is_alone = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._is_alone = False
+                self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Send a request while `alone`, at the run's pace all the same."""
+        self._pace()
+        yield
+
+    def _pace(self) -> None:
+        with self._changed:
+            now = time.monotonic()
+            start = max(now, self._next_start)
+            self._next_start = start + self._interval
+        if start > now:
+            time.sleep(start - now)
+
+
+def traffic_of(context: CheckContext) -> Traffic:
+    """Return the run's traffic; ``requests_per_second`` of the request paces it."""
+    rate = context.request.parameters.get("requests_per_second")
+    interval = 1 / rate if isinstance(rate, int | float) and rate > 0 else 0.0
+    return cast("Traffic", context.shared.get("traffic", lambda: Traffic(interval)))
+
+
+def ask(
+    context: CheckContext,
+    messages: str | Sequence[Mapping[str, JSON]],
+    parameters: Mapping[str, JSON] | None = None,
+    *,
+    stream: bool = True,
+    timeout: float | None = None,
+    retry: RetryPolicy | None = None,
+    is_alone: bool = False,
+) -> Reply:
+    """Send one request, again after temporary errors, and collect the answer.
+
+    Parameters
+    ----------
+    context : CheckContext
+        The check that asks.
+    messages : str or sequence of mapping
+        One message of the user, or a conversation.
+    parameters : mapping, optional
+        By OpenAI's names.
+    stream : bool, optional
+        Whether the answer is asked for in pieces.
+    timeout : float, optional
+        Seconds for each attempt; ``request_timeout`` of the request's parameters, or
+        60, if not given.
+    retry : RetryPolicy, optional
+        The run's own if not given.
+    is_alone : bool, optional
+        Whether the caller holds `Traffic.alone` already.
+
+    Raises
+    ------
+    Exception
+        What the adapter raised last; the runner makes an outcome ``error`` of it.
+    """
+    conversation = (
+        [{"role": "user", "content": messages}]
+        if isinstance(messages, str)
+        else list(messages)
+    )
+    sent: dict[str, JSON] = dict(parameters or {})
+    traffic = traffic_of(context)
+    model = _chat_model(context)
+    limit = timeout or request_timeout(context)
+
+    def send() -> Reply:
+        context.budget.require()
+        with traffic.quiet() if is_alone else traffic.request():
+            return _collect(
+                model.chat(conversation, sent, stream=stream, timeout=limit)
+            )
+
+    sample: dict[str, object] = {"messages": conversation, "parameters": sent}
+    try:
+        answer = (retry or context.retry).run(send)
+    except Exception as exc:
+        failure = f"{type(exc).__name__}: {exc}"
+        retries = [asdict(retry) for retry in getattr(exc, "retries", ())]
+        context.sample_log.append(
+            context.check_id, {**sample, "error": failure, "retries": retries}
+        )
+        raise
+    reply = _with_retries(answer.value, answer.retries)
+    _spend(context, conversation, reply)
+    context.sample_log.append(context.check_id, {**sample, **_described(reply)})
+    return reply
+
+
+def refuses(error: Exception) -> bool:
+    """Tell whether the endpoint understood the request and said no to it."""
+    return diagnose(error).status in _REFUSING_STATUSES
+
+
+def needs(
+    ability: str, *parameters: str
+) -> Callable[
+    [Callable[[CheckContext], Measurement]], Callable[[CheckContext], Measurement]
+]:
+    """Guard a check whose requests an endpoint may be unable to take.
+
+    An endpoint that refuses the parameters has failed if it declared the ability, in
+    ``options.abilities`` of the model; otherwise the check is skipped. It is no error
+    of the configuration, which would condemn the whole model.
+
+    Parameters
+    ----------
+    ability : str
+        Name by which a model declares it.
+    *parameters : str
+        Request parameters that the adapter's protocol must have.
+    """
+
+    def guard(
+        check: Callable[[CheckContext], Measurement],
+    ) -> Callable[[CheckContext], Measurement]:
+        @wraps(check)
+        def guarded(context: CheckContext) -> Measurement:
+            absent = sorted(unsupported(context).intersection(parameters))
+            if absent:
+                return Measurement.skipped(
+                    f"The model's protocol has no parameter {', '.join(absent)}."
+                )
+            try:
+                return check(context)
+            except Exception as exc:
+                if not refuses(exc):
+                    raise
+                return _refused(context, ability, exc)
+
+        return guarded
+
+    return guard
+
+
+def is_declared(context: CheckContext, ability: str) -> bool:
+    """Tell whether the model's reference promises an ability."""
+    declared = context.request.model.options.get("abilities")
+    return isinstance(declared, list) and ability in declared
+
+
+def unsupported(context: CheckContext) -> frozenset[str]:
+    """Parameters that the adapter's protocol has no field for."""
+    found: frozenset[str] = getattr(
+        context.model, "unsupported_parameters", frozenset()
+    )
+    return found
+
+
+def whole_number(context: CheckContext, name: str) -> int:
+    """Read a parameter of the check as a positive whole number."""
+    value = context.params[name]
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SuiteError(
+            f"Check {context.check_id!r}: the parameter {name!r} is {value!r}; "
+            "it must be a positive whole number."
+        )
+    return value
+
+
+def request_timeout(context: CheckContext) -> float:
+    """Seconds that a request of this run may take."""
+    value = context.request.parameters.get("request_timeout")
+    return float(value) if isinstance(value, int | float) and value else REQUEST_TIMEOUT
+
+
+def retries_of(replies: Sequence[Reply]) -> int:
+    """Count the retries of several answers."""
+    return sum(len(reply.retries) for reply in replies)
+
+
+def _refused(context: CheckContext, ability: str, error: Exception) -> Measurement:
+    said = f"The endpoint refused the request: {error}"[:300]
+    if not is_declared(context, ability):
+        return Measurement.skipped(f"{said} It does not declare {ability!r}.")
+    return Measurement(
+        outcome=Outcome.FAILED,
+        message=f"{said} It declares {ability!r}.",
+        suggestions=("Correct the abilities that the model's reference declares.",),
+    )
+
+
+def _chat_model(context: CheckContext) -> ChatModel:
+    return cast("ChatModel", context.model)
+
+
+def _collect(events: Iterator[ChatEvent]) -> Reply:
+    texts: list[str] = []
+    calls: list[Mapping[str, JSON]] = []
+    first = finish = usage = model = None
+    elapsed = 0.0
+    extras: Mapping[str, JSON] = {}
+    for event in events:
+        elapsed = event.elapsed
+        if event.text:
+            texts.append(event.text)
+            first = event.elapsed if first is None else first
+        calls.extend(event.tool_calls)
+        finish = event.finish_reason or finish
+        usage = event.usage or usage
+        model = event.resolved_model or model
+        extras = event.extras or extras
+    return Reply(
+        text="".join(texts),
+        finish_reason=finish,
+        pieces=len(texts),
+        first_text_after=first,
+        elapsed=elapsed,
+        usage=usage,
+        tool_calls=tuple(calls),
+        resolved_model=model,
+        extras=extras,
+    )
+
+
+def _with_retries(reply: Reply, retries: tuple[Retry, ...]) -> Reply:
+    return replace(reply, retries=retries) if retries else reply
+
+
+def _spend(
+    context: CheckContext, messages: Sequence[Mapping[str, JSON]], reply: Reply
+) -> None:
+    if reply.usage is not None:
+        context.budget.spend(
+            reply.usage.get("prompt_tokens", 0),
+            reply.usage.get("completion_tokens", 0),
+        )
+        return
+    asked = sum(len(str(message.get("content", ""))) for message in messages)
+    context.budget.spend(
+        asked // _CHARACTERS_PER_TOKEN, len(reply.text) // _CHARACTERS_PER_TOKEN
+    )
+
+
+def _described(reply: Reply) -> dict[str, object]:
+    first = reply.first_text_after
+    return {
+        "answer": reply.text,
+        "tool_calls": list(reply.tool_calls),
+        "finish_reason": reply.finish_reason,
+        "pieces": reply.pieces,
+        "first_text_ms": None if first is None else round(first * 1000, 1),
+        "elapsed_ms": round(reply.elapsed * 1000, 1),
+        "usage": reply.usage,
+        "resolved_model": reply.resolved_model,
+        "retries": [asdict(retry) for retry in reply.retries],
+    }

@@ -1,0 +1,381 @@
+"""Whether a chat endpoint does what its protocol promises, one request or a few."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from myia_sdk.certification.checks import CheckContext, Measurement, check
+from myia_sdk.certification.checks.asking import (
+    Reply,
+    ask,
+    needs,
+    request_timeout,
+    retries_of,
+    whole_number,
+)
+from myia_sdk.certification.diagnosis import diagnose
+from myia_sdk.certification.report import Outcome, Threshold
+from myia_sdk.certification.retrying import NO_RETRIES
+from myia_sdk.certification.statistics import wilson_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from myia_sdk.certification.records import JSON
+
+_KINDS = ("chat",)
+_GREETING = "Hi"
+_COUNTING = "Count from 1 to 20, with spaces between the numbers."
+#: Temperature 0 asks for the most likely answer, the same each time.
+_FIXED: Mapping[str, JSON] = {"temperature": 0}
+_ALL = Threshold(comparator=">=", passed=1.0)
+#: Answers longer than this, seconds, whose pieces still come in the last instant,
+#: were collected before they were sent.
+_NOTICEABLE = 0.5
+_LAST_INSTANT = 0.05
+#: The word of the unstopped answer at which the stopped one must end.
+_STOP_AT = 5
+_CLIENT_ERRORS = range(400, 500)
+_TOO_MANY_REQUESTS = 429
+
+
+@check(
+    "availability",
+    version="1.0.0",
+    title="Answers again and again",
+    kinds=_KINDS,
+    params={"requests": 3},
+    threshold=_ALL,
+    material="Test availability",
+)
+def availability(context: CheckContext) -> Measurement:
+    """Send short requests one after the other; one failure is a warning.
+
+    An endpoint that fails more often could not be measured: its error is raised.
+    """
+    wanted = whole_number(context, "requests")
+    replies: list[Reply] = []
+    errors: list[Exception] = []
+    for _ in range(wanted):
+        try:
+            replies.append(ask(context, "Test availability", {"max_tokens": 16}))
+        except Exception as exc:  # noqa: BLE001 - counted here, and raised below
+            errors.append(exc)
+    if len(errors) > 1 or not replies:
+        raise errors[-1]
+    return Measurement(
+        value=len(replies) / wanted,
+        n=wanted,
+        outcome=Outcome.WARNED if errors else Outcome.PASSED,
+        message=f"{len(replies)} of {wanted} requests were answered"
+        + (f"; one failed: {errors[0]}" if errors else "."),
+        category=diagnose(errors[0]).category.value if errors else None,
+        retries=retries_of(replies),
+    )
+
+
+@check(
+    "basic-prompt",
+    version="1.0.0",
+    title="Answers a greeting",
+    kinds=_KINDS,
+    threshold=Threshold(comparator="<=", passed=30.0),
+    material=_GREETING,
+)
+def basic_prompt(context: CheckContext) -> Measurement:
+    """Ask for any text at all, ended for a stated reason, within the time."""
+    reply = ask(context, _GREETING, {"max_tokens": 100})
+    is_text = bool(reply.text.strip())
+    is_good = is_text and reply.finish_reason is not None
+    problem = "no text" if not is_text else "no finish reason"
+    return Measurement(
+        value=reply.elapsed,
+        unit="s",
+        n=1,
+        outcome=None if is_good else Outcome.FAILED,
+        message=f"{len(reply.text)} characters, finish reason {reply.finish_reason!r}"
+        if is_good
+        else f"The answer has {problem}.",
+        retries=retries_of([reply]),
+    )
+
+
+@check(
+    "sampling-parameters",
+    version="1.0.0",
+    title="Accepts temperature and a limit of tokens",
+    kinds=_KINDS,
+    threshold=_ALL,
+    material=_GREETING,
+)
+@needs("temperature", "temperature", "max_tokens")
+def sampling_parameters(context: CheckContext) -> Measurement:
+    """Ask with temperature 0.7 and at most 100 tokens, as the original did."""
+    reply = ask(context, _GREETING, {"temperature": 0.7, "max_tokens": 100})
+    return Measurement(
+        value=float(bool(reply.text.strip())),
+        n=1,
+        message=f"{len(reply.text)} characters came back.",
+        retries=retries_of([reply]),
+    )
+
+
+@check(
+    "streaming",
+    version="1.0.0",
+    title="Streams its answer in pieces",
+    kinds=_KINDS,
+    params={"max_tokens": 48},
+    threshold=Threshold(comparator=">=", passed=2.0),
+    material=_COUNTING,
+)
+def streaming(context: CheckContext) -> Measurement:
+    """Compare a streamed answer with a whole one, at temperature 0.
+
+    It takes two pieces with text to pass. Another text than that of the whole answer,
+    or pieces that all come in the last instant, are a warning: the time to the first
+    token then says nothing.
+    """
+    parameters = {**_FIXED, "max_tokens": context.params["max_tokens"]}
+    streamed = ask(context, _COUNTING, parameters, stream=True)
+    whole = ask(context, _COUNTING, parameters, stream=False)
+    remarks = []
+    if streamed.text.strip() != whole.text.strip():
+        remarks.append("the whole answer has another text")
+    if _is_collected(streamed):
+        remarks.append("all pieces came in the last instant")
+    is_stream = streamed.pieces > 1
+    return Measurement(
+        value=float(streamed.pieces),
+        unit="pieces",
+        n=1,
+        outcome=Outcome.WARNED if is_stream and remarks else None,
+        message=f"{streamed.pieces} pieces"
+        + (f"; {' and '.join(remarks)}." if remarks else ", the same text as whole."),
+        details={"streamed": streamed.text, "whole": whole.text},
+        retries=retries_of([streamed, whole]),
+    )
+
+
+@check(
+    "max-tokens",
+    version="1.0.0",
+    title="Keeps to the limit of tokens",
+    kinds=_KINDS,
+    params={"limits": [7, 16]},
+    threshold=_ALL,
+    material="Count from 1 to 100",
+)
+def max_tokens(context: CheckContext) -> Measurement:
+    """Ask for more than fits: the tokens must keep to the limit, and the end say so."""
+    limits = context.params["limits"]
+    replies = [
+        ask(context, "Count from 1 to 100", {**_FIXED, "max_tokens": limit})
+        for limit in (limits if isinstance(limits, list) else [])
+    ]
+    pairs = list(zip(limits if isinstance(limits, list) else [], replies, strict=True))
+    kept = [
+        reply.completion_tokens <= int(str(limit)) and reply.finish_reason == "length"
+        for limit, reply in pairs
+    ]
+    found = ", ".join(
+        f"{reply.completion_tokens} of {limit} ({reply.finish_reason})"
+        for limit, reply in pairs
+    )
+    return Measurement(
+        value=sum(kept) / len(kept) if kept else None,
+        n=len(kept),
+        message=f"Tokens: {found}.",
+        retries=retries_of(replies),
+    )
+
+
+@check(
+    "stop",
+    version="1.0.0",
+    title="Ends before a stop sequence",
+    kinds=_KINDS,
+    threshold=_ALL,
+    material=_COUNTING,
+)
+@needs("stop", "stop")
+def stop(context: CheckContext) -> Measurement:
+    """Take a word out of an answer and ask again with that word as stop sequence."""
+    parameters = {**_FIXED, "max_tokens": 64}
+    free = ask(context, _COUNTING, parameters)
+    words = free.text.split()
+    if len(words) <= _STOP_AT:
+        return Measurement.skipped(f"The answer is too short to be cut: {free.text!r}")
+    word = words[_STOP_AT]
+    stopped = ask(context, _COUNTING, {**parameters, "stop": [word]})
+    is_kept = word not in stopped.text and len(stopped.text) < len(free.text)
+    return Measurement(
+        value=float(is_kept),
+        n=1,
+        message=f"Stopped at {word!r}: {stopped.text[-40:]!r} is the end.",
+        details={"free": free.text, "stopped": stopped.text},
+        retries=retries_of([free, stopped]),
+    )
+
+
+@check(
+    "seed-determinism",
+    version="1.0.0",
+    title="Repeats itself with temperature 0 and the same seed",
+    kinds=_KINDS,
+    params={"requests": 5, "max_tokens": 32},
+    threshold=Threshold(comparator=">=", passed=1.0, warned=0.8),
+    material="Tell me something about rivers.",
+)
+@needs("seed", "seed", "temperature")
+def seed_determinism(context: CheckContext) -> Measurement:
+    """Share of equal answers to equal requests."""
+    parameters = {**_FIXED, "seed": 7, "max_tokens": context.params["max_tokens"]}
+    replies = [
+        ask(context, "Tell me something about rivers.", parameters)
+        for _ in range(whole_number(context, "requests"))
+    ]
+    commonest = Counter(reply.text for reply in replies).most_common(1)[0][1]
+    return Measurement(
+        value=commonest / len(replies),
+        n=len(replies),
+        message=f"{commonest} of {len(replies)} answers are equal.",
+        retries=retries_of(replies),
+    )
+
+
+@check(
+    "temperature",
+    version="1.0.0",
+    title="Varies with a high temperature",
+    kinds=_KINDS,
+    params={"requests": 5, "temperature": 1.2},
+    threshold=Threshold(comparator=">=", passed=2.0),
+    material="Invent a name for a small boat and say why.",
+)
+@needs("temperature", "temperature")
+def temperature(context: CheckContext) -> Measurement:
+    """Count the distinct answers to one prompt with different seeds."""
+    replies = [
+        ask(
+            context,
+            "Invent a name for a small boat and say why.",
+            {
+                "temperature": context.params["temperature"],
+                "seed": number,
+                "max_tokens": 24,
+            },
+        )
+        for number in range(whole_number(context, "requests"))
+    ]
+    distinct = len({reply.text for reply in replies})
+    return Measurement(
+        value=float(distinct),
+        n=len(replies),
+        message=f"{distinct} of {len(replies)} answers are distinct.",
+        retries=retries_of(replies),
+    )
+
+
+@check(
+    "usage",
+    version="1.0.0",
+    title="Counts its tokens",
+    kinds=_KINDS,
+    threshold=_ALL,
+    material=_GREETING,
+)
+def usage(context: CheckContext) -> Measurement:
+    """Share of answers, streamed and whole, whose counts are there and add up."""
+    replies = [
+        ask(context, _GREETING, {"max_tokens": 16}, stream=is_streamed)
+        for is_streamed in (True, False)
+    ]
+    good = [_adds_up(reply.usage) for reply in replies]
+    return Measurement(
+        value=sum(good) / len(good),
+        n=len(good),
+        message=f"streamed {dict(replies[0].usage or {})}, "
+        f"whole {dict(replies[1].usage or {})}",
+        retries=retries_of(replies),
+    )
+
+
+@check(
+    "invalid-request",
+    version="1.0.0",
+    title="Refuses requests that make no sense",
+    kinds=_KINDS,
+    params={"oversize_words": 40_000},
+    threshold=Threshold(comparator=">=", passed=0.8, warned=0.6),
+    material=["type", "negative temperature", "unknown model", "no messages", "size"],
+)
+def invalid_request(context: CheckContext) -> Measurement:
+    """Share of senseless requests that are answered with a status 400 to 499.
+
+    An answer, a server error or a hang are all wrong. Faults of the way there, a rate
+    limit for one, are raised: they say nothing about the question.
+    """
+    found = {name: _reaction(context, *probe) for name, probe in _probes(context)}
+    judged = {name: text for name, text in found.items() if text != "not sent"}
+    refused = sum(text.startswith("refused") for text in judged.values())
+    return Measurement(
+        value=refused / len(judged),
+        n=len(judged),
+        ci=wilson_interval(refused, len(judged)),
+        message=f"{refused} of {len(judged)} are refused; "
+        + "; ".join(f"{name}: {text}" for name, text in found.items()),
+        suggestions=("Validate requests in a gateway in front of the model.",),
+    )
+
+
+def _probes(
+    context: CheckContext,
+) -> Sequence[tuple[str, tuple[Sequence[Mapping[str, JSON]], Mapping[str, JSON]]]]:
+    hello: list[Mapping[str, JSON]] = [{"role": "user", "content": _GREETING}]
+    size = whole_number(context, "oversize_words")
+    long: list[Mapping[str, JSON]] = [{"role": "user", "content": "word " * size}]
+    few: Mapping[str, JSON] = {"max_tokens": 8}
+    return [
+        ("temperature 'hot'", (hello, {**few, "temperature": "hot"})),
+        ("temperature -5", (hello, {**few, "temperature": -5})),
+        ("an unknown model", (hello, {**few, "model": "no-such-model-anywhere"})),
+        ("no messages", ([], few)),
+        (f"{size} words", (long, few)),
+    ]
+
+
+def _reaction(
+    context: CheckContext,
+    messages: Sequence[Mapping[str, JSON]],
+    parameters: Mapping[str, JSON],
+) -> str:
+    timeout = request_timeout(context)
+    try:
+        reply = ask(context, messages, parameters, retry=NO_RETRIES)
+    except Exception as exc:
+        status = diagnose(exc).status
+        if type(exc).__name__ == "ParamValidationError":
+            return "not sent"
+        if status in _CLIENT_ERRORS and status != _TOO_MANY_REQUESTS:
+            return f"refused with {status}"
+        if status is not None and status not in _CLIENT_ERRORS:
+            return f"answered with {status}"
+        if "imeout" in type(exc).__name__:
+            return f"no answer within {timeout:g} s"
+        raise
+    return f"answered {reply.text[:20]!r}"
+
+
+def _is_collected(reply: Reply) -> bool:
+    if reply.first_text_after is None or reply.elapsed < _NOTICEABLE:
+        return False
+    return reply.elapsed - reply.first_text_after < _LAST_INSTANT * reply.elapsed
+
+
+def _adds_up(counts: Mapping[str, int] | None) -> bool:
+    if not counts or not counts.get("prompt_tokens"):
+        return False
+    parts = counts["prompt_tokens"] + counts.get("completion_tokens", 0)
+    return counts.get("total_tokens") == parts

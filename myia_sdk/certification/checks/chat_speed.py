@@ -1,0 +1,168 @@
+"""How fast a chat endpoint answers, alone and under load."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from myia_sdk.certification.checks import CheckContext, Measurement, check
+from myia_sdk.certification.checks.asking import (
+    Reply,
+    ask,
+    retries_of,
+    traffic_of,
+    whole_number,
+)
+from myia_sdk.certification.report import Outcome, Threshold
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_KINDS = ("chat",)
+_SHORT = "Say hello."
+_LONG = "Tell me a story about a lighthouse keeper, number {number}."
+
+
+@check(
+    "ttft",
+    version="1.0.0",
+    title="Time to the first token",
+    kinds=_KINDS,
+    params={"requests": 10, "max_tokens": 8},
+    threshold=Threshold(comparator="<=", passed=2.0, warned=5.0),
+    material=_SHORT,
+)
+def time_to_first_token(context: CheckContext) -> Measurement:
+    """95th percentile of the seconds from the request to the first text.
+
+    Measured with nothing else running, on a true stream.
+    """
+    replies = _ask_alone(
+        context,
+        [_SHORT] * whole_number(context, "requests"),
+        whole_number(context, "max_tokens"),
+    )
+    times = [reply.first_text_after for reply in replies]
+    known = [seconds for seconds in times if seconds is not None]
+    if not known:
+        return Measurement(outcome=Outcome.FAILED, message="No answer has any text.")
+    return _percentiles(known, "to the first token", retries_of(replies))
+
+
+@check(
+    "latency",
+    version="1.0.0",
+    title="Time of a whole answer",
+    kinds=_KINDS,
+    params={"requests": 10, "max_tokens": 64},
+    threshold=Threshold(comparator="<=", passed=10.0, warned=30.0),
+    material=_LONG,
+)
+def latency(context: CheckContext) -> Measurement:
+    """95th percentile of the seconds that answers of some 64 tokens take."""
+    replies = _stories(context)
+    return _percentiles(
+        [reply.elapsed for reply in replies], "for an answer", retries_of(replies)
+    )
+
+
+@check(
+    "throughput",
+    version="1.0.0",
+    title="Tokens per second",
+    kinds=_KINDS,
+    params={"requests": 10, "max_tokens": 64},
+    threshold=Threshold(comparator=">=", passed=10.0, warned=5.0),
+    material=_LONG,
+)
+def throughput(context: CheckContext) -> Measurement:
+    """Median of the tokens after the first one, by the time they took."""
+    rates = [
+        (reply.completion_tokens - 1) / (reply.elapsed - reply.first_text_after)
+        for reply in _stories(context)
+        if reply.first_text_after is not None
+        and reply.completion_tokens > 1
+        and reply.elapsed > reply.first_text_after
+    ]
+    if not rates:
+        return Measurement.skipped("No answer has more than one token.")
+    return Measurement(
+        value=float(np.median(rates)),
+        unit="tokens/s",
+        n=len(rates),
+        message=f"{np.median(rates):.1f} tokens a second, "
+        f"from {min(rates):.1f} to {max(rates):.1f}.",
+    )
+
+
+@check(
+    "concurrency",
+    version="1.0.0",
+    title="Keeps its speed under load",
+    kinds=_KINDS,
+    params={"requests": 8, "max_tokens": 16},
+    threshold=Threshold(comparator="<=", passed=3.0),
+    material=_LONG,
+)
+def concurrency(context: CheckContext) -> Measurement:
+    """How many times longer the 95th percentile is with requests in parallel."""
+    count = whole_number(context, "requests")
+    limit = whole_number(context, "max_tokens")
+    prompts = [_LONG.format(number=number + 100) for number in range(count)]
+    with traffic_of(context).alone(), ThreadPoolExecutor(count) as pool:
+        single = ask(context, prompts[0], {"max_tokens": limit}, is_alone=True)
+        replies = list(
+            pool.map(
+                lambda prompt: ask(
+                    context, prompt, {"max_tokens": limit}, is_alone=True
+                ),
+                prompts,
+            )
+        )
+    slowest = float(np.quantile([reply.elapsed for reply in replies], 0.95))
+    return Measurement(
+        value=slowest / single.elapsed,
+        n=count,
+        message=f"{count} at once take {slowest:.2f} s (95th percentile), "
+        f"one alone {single.elapsed:.2f} s.",
+        details={"seconds": [round(reply.elapsed, 4) for reply in replies]},
+        suggestions=("Lower the concurrency of clients, or add replicas.",),
+        retries=retries_of([single, *replies]),
+    )
+
+
+def _stories(context: CheckContext) -> list[Reply]:
+    """Answers that latency and throughput share."""
+    count = whole_number(context, "requests")
+    limit = whole_number(context, "max_tokens")
+
+    def tell() -> object:
+        prompts = [_LONG.format(number=number) for number in range(count)]
+        return _ask_alone(context, prompts, limit)
+
+    return cast("list[Reply]", context.shared.get(f"stories {count} {limit}", tell))
+
+
+def _ask_alone(
+    context: CheckContext, prompts: Sequence[str], limit: int
+) -> list[Reply]:
+    with traffic_of(context).alone():
+        return [
+            ask(context, prompt, {"max_tokens": limit}, is_alone=True)
+            for prompt in prompts
+        ]
+
+
+def _percentiles(seconds: Sequence[float], what: str, retries: int) -> Measurement:
+    median, slowest = np.quantile(seconds, [0.5, 0.95])
+    return Measurement(
+        value=float(slowest),
+        unit="s",
+        n=len(seconds),
+        message=f"{median:.2f} s {what} in the median, {slowest:.2f} s at the 95th "
+        f"percentile of {len(seconds)}.",
+        details={"p50": float(median), "seconds": [round(one, 4) for one in seconds]},
+        retries=retries,
+    )

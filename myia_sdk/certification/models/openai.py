@@ -1,0 +1,265 @@
+"""Chat over the OpenAI protocol, which nearly every server and gateway speaks."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from myia_sdk.certification.models import ChatEvent
+from myia_sdk.errors import (
+    ConfigurationError,
+    MalformedAnswerError,
+    MissingExtraError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import openai
+
+    from myia_sdk.certification.models import Surroundings
+    from myia_sdk.certification.records import JSON
+    from myia_sdk.certification.request import ModelRef
+
+#: Sent where an endpoint asks for no key: the library refuses to send none.
+_NO_KEY = "none"
+#: How much of an answer that cannot be read is shown.
+_SHOWN_CHARACTERS = 120
+
+
+def load(reference: ModelRef, surroundings: Surroundings) -> OpenAIChat:
+    """Open a chat model behind an OpenAI-compatible endpoint."""
+    return OpenAIChat(
+        create_client(reference, surroundings),
+        str(reference.model),
+        parameters=_mapping(reference.options.get("parameters")),
+    )
+
+
+def create_client(reference: ModelRef, surroundings: Surroundings) -> openai.OpenAI:
+    """Create the client of an endpoint, with the library's own retries off.
+
+    Raises
+    ------
+    MissingExtraError
+        The extra ``openai`` is not installed.
+    ConfigurationError
+        The secret that the reference names was not handed in.
+    """
+    try:
+        import openai
+    except ImportError as exc:
+        raise MissingExtraError("openai", "models behind an OpenAI endpoint") from exc
+    return openai.OpenAI(
+        api_key=_secret(reference, surroundings.secrets),
+        base_url=endpoint_url(reference, surroundings.region),
+        max_retries=0,
+    )
+
+
+def endpoint_url(reference: ModelRef, region: str | None) -> str | None:
+    """Choose the endpoint of a region.
+
+    Parameters
+    ----------
+    reference : ModelRef
+        Its option ``region_urls`` maps regions to base URLs; a ``{region}`` in the
+        URL is replaced; otherwise the URL serves every region.
+    region : str or None
+        Region of the request.
+
+    Raises
+    ------
+    ConfigurationError
+        ``region_urls`` has no entry for this region, or the URL needs a region.
+    """
+    urls = _mapping(reference.options.get("region_urls"))
+    if region and urls:
+        url = urls.get(region)
+        if not isinstance(url, str):
+            raise ConfigurationError(
+                f"Model {reference.name!r} has no endpoint in region {region!r}; "
+                f"it has: {', '.join(urls)}."
+            )
+        return url
+    if reference.url and "{region}" in reference.url:
+        if not region:
+            raise ConfigurationError(
+                f"The endpoint of model {reference.name!r} depends on the region; "
+                "give the request one."
+            )
+        return reference.url.replace("{region}", region)
+    return reference.url
+
+
+class OpenAIChat:
+    """A chat model behind an OpenAI-compatible endpoint.
+
+    Parameters
+    ----------
+    client : openai.OpenAI
+        Client with retries off: the runner counts them.
+    model : str
+        Name by which the endpoint knows the model.
+    parameters : mapping, optional
+        Sent with every request, for what an endpoint needs besides the protocol.
+    """
+
+    family = "chat"
+    #: Parameters that this protocol has no field for.
+    unsupported_parameters: frozenset[str] = frozenset()
+
+    def __init__(
+        self,
+        client: openai.OpenAI,
+        model: str,
+        *,
+        parameters: Mapping[str, JSON] | None = None,
+    ) -> None:
+        self._client = client
+        self._model = model
+        self._parameters = dict(parameters or {})
+        self._resolved: dict[str, JSON] = {}
+
+    def describe(self) -> dict[str, JSON]:
+        """Say which model answered last: resolved name and system fingerprint."""
+        return {"requested_model": self._model, **self._resolved}
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def list_models(self) -> list[str]:
+        """Return the names of the models that the endpoint offers."""
+        return [model.id for model in self._client.models.list().data]
+
+    def chat(
+        self,
+        messages: Sequence[Mapping[str, JSON]],
+        parameters: Mapping[str, JSON] | None = None,
+        *,
+        stream: bool = True,
+        timeout: float = 60.0,
+    ) -> Iterator[ChatEvent]:
+        """Send one request and yield what comes back, as it comes; see `ChatModel`."""
+        body: dict[str, Any] = {
+            "model": self._model,
+            **self._parameters,
+            **(parameters or {}),
+            "messages": list(messages),
+            "stream": stream,
+        }
+        if stream:
+            body["stream_options"] = {"include_usage": True}
+        started = time.perf_counter()
+        create = self._client.chat.completions.with_raw_response.create
+        answer = create(timeout=timeout, **body)
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        parsed: Any = answer.parse()
+        events = _pieces(parsed) if stream else _whole(parsed)
+        try:
+            for event in events:
+                elapsed = time.perf_counter() - started
+                if elapsed > timeout:
+                    raise TimeoutError(f"The answer took longer than {timeout:g} s.")
+                self._remember(event)
+                yield ChatEvent(elapsed=elapsed, headers=headers, **event)
+        finally:
+            if hasattr(parsed, "close"):
+                parsed.close()
+
+    def _remember(self, event: Mapping[str, Any]) -> None:
+        if event.get("resolved_model"):
+            self._resolved["model"] = event["resolved_model"]
+        if event.get("fingerprint"):
+            self._resolved["system_fingerprint"] = event["fingerprint"]
+
+
+def _whole(answer: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - may be anything
+    choices = getattr(answer, "choices", None)
+    if not choices or getattr(choices[0], "message", None) is None:
+        raise MalformedAnswerError(f"The answer has no choices: {_shown(answer)}")
+    choice = choices[0]
+    calls = choice.message.tool_calls or ()
+    yield {
+        "text": choice.message.content or "",
+        "tool_calls": tuple(
+            {"name": call.function.name, "arguments": call.function.arguments}
+            for call in calls
+            if getattr(call, "function", None) is not None
+        ),
+        "finish_reason": choice.finish_reason,
+        "usage": _usage(answer),
+        "resolved_model": answer.model,
+        "fingerprint": answer.system_fingerprint,
+        "extras": {
+            "choices": len(choices),
+            "logprobs": choice.logprobs is not None,
+        },
+    }
+
+
+def _pieces(chunks: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - may be anything
+    """Yield an event a chunk; an answer that breaks off without saying so raises."""
+    if not hasattr(chunks, "__next__"):
+        raise MalformedAnswerError(f"The answer is not a stream: {_shown(chunks)}")
+    calls: dict[int, dict[str, str]] = {}
+    is_finished = False
+    for chunk in chunks:
+        choice = chunk.choices[0] if chunk.choices else None
+        delta = choice.delta if choice else None
+        _collect(calls, (delta.tool_calls if delta else None) or ())
+        reason = choice.finish_reason if choice else None
+        complete = tuple(calls.values()) if reason and not is_finished else ()
+        is_finished = is_finished or reason is not None
+        yield {
+            "text": (delta.content if delta else None) or "",
+            "tool_calls": complete,
+            "finish_reason": reason,
+            "usage": _usage(chunk),
+            "resolved_model": chunk.model,
+            "fingerprint": chunk.system_fingerprint,
+        }
+    if not is_finished:
+        raise MalformedAnswerError("The stream ended before the answer did.")
+
+
+def _collect(calls: dict[int, dict[str, str]], deltas: Sequence[Any]) -> None:
+    for delta in deltas:
+        call = calls.setdefault(delta.index, {"name": "", "arguments": ""})
+        if delta.function is not None:
+            call["name"] += delta.function.name or ""
+            call["arguments"] += delta.function.arguments or ""
+
+
+def _usage(holder: Any) -> dict[str, int] | None:  # noqa: ANN401 - two classes, one field
+    usage = getattr(holder, "usage", None)
+    if usage is None:
+        return None
+    return {
+        "prompt_tokens": usage.prompt_tokens or 0,
+        "completion_tokens": usage.completion_tokens or 0,
+        "total_tokens": usage.total_tokens or 0,
+    }
+
+
+def _secret(reference: ModelRef, secrets: Mapping[str, str]) -> str:
+    if reference.secret is None:
+        return _NO_KEY
+    value = secrets.get(reference.secret)
+    if not value:
+        raise ConfigurationError(
+            f"The secret {reference.secret!r} of model {reference.name!r} is not set; "
+            "set this environment variable for the worker."
+        )
+    return value
+
+
+def _mapping(value: JSON) -> dict[str, JSON]:
+    return value if isinstance(value, dict) else {}
+
+
+def _shown(answer: object) -> str:
+    text = answer if isinstance(answer, str) else json.dumps(answer, default=str)
+    return text[:_SHOWN_CHARACTERS]
