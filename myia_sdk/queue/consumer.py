@@ -50,6 +50,8 @@ RETURN_SECONDS = 5.0
 TURN_SECONDS = 0.2
 #: A claim loop that has not come round for this long is not alive, seconds.
 STALE_SECONDS = 15.0
+#: Entry point of every child.
+PRELOAD = "myia_sdk.queue.tasks"
 #: Start of our lease tokens; tells our workers from those of other clients.
 TOKEN_PREFIX = "myia:"  # noqa: S105  # no secret
 
@@ -208,7 +210,7 @@ class BullConsumer(Consumer):
         self.leases = Leases(self.store, self.administration, huey.lease)
         self.doorbell = Doorbell(self.store, self.name)
         self.sandbox = Sandbox(
-            self._preload(),
+            [PRELOAD, *huey.preload, *self._isolated_modules()],
             huey.limits,
             allowed_environment=huey.allowed_environment,
         )
@@ -230,16 +232,12 @@ class BullConsumer(Consumer):
             isolates_all=self._isolates_all,
         )
 
-    def _preload(self) -> list[str]:
+    def _isolated_modules(self) -> list[str]:
         known = self.huey._registry._registry.values()  # noqa: SLF001  # Huey lists them no other way
         return [
-            "myia_sdk.queue.tasks",
-            *self.huey.preload,
-            *(
-                task_class.bull_function.__module__
-                for task_class in known
-                if self._isolates_all or task_class.bull.is_isolated
-            ),
+            task_class.bull_function.__module__
+            for task_class in known
+            if self._isolates_all or task_class.bull.is_isolated
         ]
 
     def _create_worker(self) -> Slot:
@@ -258,10 +256,11 @@ class BullConsumer(Consumer):
         return Idle(self.stop_flag)
 
     def start(self) -> None:
-        """Start slots and supervision, and handle signals if in the main thread."""
+        """Start slots and supervision, and return; `stop` ends them."""
         if not self.huey.immediate:
-            for failure in self.sandbox.start():
-                logger.warning("Could not be preloaded: %s", failure)
+            if self._isolated_modules():
+                for failure in self.sandbox.start():
+                    logger.warning("Could not be preloaded: %s", failure)
             self._supervisor.start()
         super().start()
 
@@ -308,8 +307,12 @@ class BullConsumer(Consumer):
             time.sleep(0.05)
 
     def _join(self, deadline: float) -> None:
-        for _, thread in self.worker_threads:
-            thread.join(max(deadline - time.monotonic(), 0))
+        threads = [thread for _, thread in self.worker_threads]
+        while any(t.is_alive() for t in threads) and time.monotonic() < deadline:
+            # A slot may have begun to wait after the last time.
+            self.doorbell.close()
+            for thread in threads:
+                thread.join(TURN_SECONDS / len(threads))
 
     def _put_back_rest(self) -> None:
         """Give back what a slot's thread still runs; its own end will be refused."""
@@ -320,6 +323,9 @@ class BullConsumer(Consumer):
                 logger.warning("Job %s was not put back: %s", entry.job.id, exc)
 
     def _set_signal_handlers(self) -> None:
+        """Leave the signals of whoever calls `start` alone; `run` takes them."""
+
+    def _take_signals(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -332,6 +338,7 @@ class BullConsumer(Consumer):
 
     def run(self) -> None:
         """Run until a signal (Huey's method, called by ``huey_consumer``)."""
+        self._take_signals()
         self.start()
         checked = time.monotonic()
         while not self.stop_flag.wait(self._stop_flag_timeout):

@@ -180,7 +180,7 @@ class Executor:
                 reason, signal = "cancelled by a hook", signals.SIGNAL_CANCELED
         if not reason:
             return True
-        huey._emit(signal, task)
+        self._emit(signal, task)
         self._abort_chord(entry, task, SKIPPED)
         failure = Failure(reason=reason, again=Again.NEVER, signal=None)
         self._end_failed(entry, task, failure)

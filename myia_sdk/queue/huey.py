@@ -21,7 +21,7 @@ timeout                process workers only; may    kills the process tree; for
                        be swallowed                 ``isolate=False`` as Huey's threads
 task environment       the consumer's               an allow-list; ``child_env`` adds
 ``Result.get``         removes the result           leaves it; the job's retention rules
-``None`` results       not stored by default        stored: ``get(blocking=True)`` returns
+``None`` results       not stored by default        stored, so that waiting ends
 expired, revoked       no result for ever           ``TaskException`` says so
 error texts            ``ValueError('x')``          ``ValueError: x``
 ``on_error`` handler   gets the exception           gets its text
@@ -245,10 +245,18 @@ class BullHuey(Huey):
             self._store = JobStore(client, self.name, self.prefix)
         return self._store
 
-    @property
-    def connection_options(self) -> ConnectionOptions | None:
-        """Where the server is; None when a client was given."""
-        return None if self._redis is not None else self._options
+    def configure(self, **connection: Any) -> None:  # noqa: ANN401  # fields of ConnectionOptions
+        """Say where the server is, after the tasks were registered.
+
+        Parameters
+        ----------
+        **connection
+            Fields of `ConnectionOptions`, or `options` or `redis` as the constructor
+            takes them.
+        """
+        options, client = connection.pop("options", None), connection.pop("redis", None)
+        self._options = _connection_options(options, client, connection)
+        self._redis, self._store = client, None
 
     @property
     def is_in_memory(self) -> bool:

@@ -52,7 +52,7 @@ def moment_ms(moment: datetime, *, is_utc: bool = True) -> int:
     """Return a datetime as epoch milliseconds; a naive one is UTC or local."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC) if is_utc else moment.astimezone()
-    return round(moment.timestamp() * 1000)
+    return int(moment.timestamp() * 1000)
 
 
 def naive_moment(epoch_ms: float, *, is_utc: bool = True) -> datetime:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_DAYS = 7
 #: Field sizes of `crontab`, in the order in which Huey keeps them.
-_FULL = (12, 31, 7, 24, 60)
+_FULL = (12, 31, _DAYS, 24, 60)
 #: Runs kept of a task that comes every minute.
 KEPT_RUNS = 100
 
@@ -45,6 +46,8 @@ def cron_pattern(validate: Callable[..., Any]) -> str | None:
     settings = _settings_of(validate)
     if settings is None:
         return None
+    # Huey counts Sunday as 0 and as 7.
+    settings[2] = sorted({day % _DAYS for day in settings[2]})
     parts = [
         "*" if len(values) == full else ",".join(map(str, values))
         for values, full in zip(settings, _FULL, strict=True)
@@ -68,7 +71,7 @@ def _settings_of(validate: Callable[..., Any]) -> list[list[int]] | None:
         return _settings_of(closed["validate_datetime"])
     settings = closed.get("cron_settings")
     if isinstance(settings, list) and len(settings) == len(_FULL):
-        return settings
+        return list(settings)
     return None
 
 

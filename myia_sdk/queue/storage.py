@@ -85,6 +85,7 @@ class BullStorage(BaseStorage):
             self.store.command("HSET", self._values, key, value)
 
     def peek_data(self, key: str) -> Any:  # noqa: ANN401  # text or EmptyData
+        """Read a value."""
         return self.peek_many([key]).get(key, EmptyData)
 
     def peek_many(self, keys: list[str]) -> dict[str, str]:

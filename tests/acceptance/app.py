@@ -1,4 +1,4 @@
-"""The Huey project that the acceptance tests run: ``huey_consumer tests.acceptance.app.huey``."""
+"""The Huey project of the tests: ``huey_consumer tests.acceptance.app.huey``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import subprocess
 import sys
 import time
 from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
 
 from huey import crontab
+from huey.exceptions import RetryTask
 
 from myia_sdk.queue import Backoff, BullHuey, Finished, UnrecoverableError, current_job
 
-QUEUE = os.environ.get("TEST_QUEUE", "unset")
+QUEUE = os.environ.get("TEST_QUEUE") or f"t{uuid4().hex}"
 LEASE = timedelta(seconds=float(os.environ.get("TEST_LEASE", "15")))
 CHECK = timedelta(seconds=float(os.environ.get("TEST_CHECK", "5")))
 STALLS = int(os.environ.get("TEST_STALLS", "1"))
@@ -76,7 +79,7 @@ def hang(ledger, kind):
     while kind == "cpu":
         try:
             sum(range(1000))
-        except BaseException:  # noqa: BLE001, S112  # the body under test
+        except BaseException:  # noqa: BLE001  # the body under test
             continue
     time.sleep(600)
 
@@ -104,8 +107,8 @@ def poison(kind):
 def kill_consumer(ledger):
     """Kill the worker that runs this, each time."""
     note(ledger, "start", current_job().id)
-    with open(f"/proc/{os.getppid()}/status") as status:
-        parent = next(line for line in status if line.startswith("PPid"))
+    status = Path(f"/proc/{os.getppid()}/status").read_text()
+    parent = next(line for line in status.splitlines() if line.startswith("PPid"))
     os.kill(int(parent.split()[1]), signal.SIGKILL)
     time.sleep(600)
 
@@ -160,6 +163,81 @@ def total(values):
 @huey.task()
 def pair(a):
     return a, a + 1
+
+
+@huey.task()
+def describe(**facts):
+    """Take anything by name, and tell where it ran."""
+    return {"facts": facts, "pid": os.getpid()}
+
+
+@huey.task(isolate=False)
+def here(fail=False):
+    job = current_job()
+    job.progress({"percent": 100})
+    job.log("from the thread")
+    if fail:
+        raise UnrecoverableError("asked to fail")
+    return {"pid": os.getpid(), "attempt": job.attempt}
+
+
+@huey.task(retries=3, retry_delay=0.05)
+def flaky(ledger, good_from):
+    """Fail until the attempt `good_from`."""
+    attempt = current_job().attempt
+    note(ledger, "attempt", attempt)
+    if attempt < good_from:
+        raise ConnectionError(f"attempt {attempt}")
+    return attempt
+
+
+@huey.task(timeout=0.5)
+def slow(seconds):
+    time.sleep(seconds)
+    return "slept"
+
+
+@huey.task(finalize=lambda job, value: Finished(value / 0))
+def unfinishable():
+    return 1
+
+
+@huey.task(queue_access=False)
+def confined():
+    return add(1).id
+
+
+@huey.task(retries=20, retry_delay=0.05)
+def limited(ledger):
+    with huey.rate_limit("few", 2, 0.5):
+        note(ledger, "passed")
+
+
+@huey.task()
+def later(seconds):
+    """Ask for another try, once, without using one up."""
+    job = current_job()
+    if not Path(job_file(job.id)).exists():
+        Path(job_file(job.id)).touch()
+        raise RetryTask("not yet", delay=seconds)
+    Path(job_file(job.id)).unlink()
+    return job.attempt
+
+
+def job_file(job_id):
+    return f"/tmp/myia-test-{job_id}"  # noqa: S108  # unique by the job's id
+
+
+@huey.task()
+def ask(job_id):
+    """Read another job's result from inside a child."""
+    return huey.result(job_id, blocking=True, timeout=20)
+
+
+@huey.task()
+def excuse(word, error):
+    """An error handler: gets the text of the error."""
+    note(word, "handled", error)
 
 
 @huey.periodic_task(crontab(minute="*"), name="minutely")

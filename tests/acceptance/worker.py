@@ -1,0 +1,126 @@
+"""Consumers for tests: in this process, or as the stock command in another."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from myia_sdk.queue import JobStore
+from tests.acceptance import app
+
+ROOT = Path(__file__).parents[2]
+DEADLINE = 60.0
+
+
+@contextmanager
+def consumer_here(server, **options):
+    """Run a consumer of the test application in threads of this process."""
+    app.huey.configure(url=server.url)
+    consumer = app.huey.create_consumer(periodic=False, **options)
+    consumer.start()
+    try:
+        yield consumer
+    finally:
+        consumer.stop(graceful=True)
+
+
+class Consumer:
+    """``huey_consumer tests.acceptance.app.huey`` in a process of its own."""
+
+    def __init__(self, server, log: Path, *arguments, queue=None, **settings):
+        self.queue = queue or f"t{uuid4().hex}"
+        self.store = JobStore(server.client(), self.queue)
+        self.log = log
+        self._arguments = [sys.executable, "-m", "huey.bin.huey_consumer"]
+        self._arguments += ["tests.acceptance.app.huey", "-n", *arguments]
+        self._environment = {
+            **os.environ,
+            "TEST_URL": server.url,
+            "TEST_QUEUE": self.queue,
+            **{f"TEST_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+        self.process = self._launch()
+
+    def _launch(self):
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                self._arguments,
+                cwd=ROOT,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def restart(self):
+        """Start a new process after the old one has ended."""
+        self.process.wait(timeout=30)
+        self.process = self._launch()
+
+    def submit(self, task):
+        """Add a task of the application to this consumer's queue; return the id."""
+        return self.store.add(app.huey.new_job(task))
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.store.redis.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def wait_until(condition, seconds=DEADLINE, what="the condition"):
+    """Poll until `condition` returns something true; return it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"{what} did not come true"
+        time.sleep(0.01)
+
+
+def ended(store, job_id, seconds=DEADLINE):
+    """Wait for the end of a job; return it."""
+
+    def look():
+        job = store.job(job_id)
+        return job if job is not None and job.is_finished else None
+
+    return wait_until(look, seconds, f"the end of job {job_id}")
+
+
+def lines_of(ledger):
+    """Return the entries of a ledger file, oldest first."""
+    path = Path(ledger)
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def assert_clean(store, job_ids):
+    """I1 and I4: each job is in exactly one, final, state, and nothing is left over."""
+    for job_id in job_ids:
+        job = store.job(job_id)
+        assert job is not None, job_id
+        assert job.is_finished, job
+        assert not store.command("EXISTS", store.keys.lock(job_id))
+    members = [
+        *store.command("LRANGE", store.keys.wait, 0, -1),
+        *store.command("LRANGE", store.keys.active, 0, -1),
+        *store.command("ZRANGE", store.keys.delayed, 0, -1),
+        *store.command("ZRANGE", store.keys.completed, 0, -1),
+        *store.command("ZRANGE", store.keys.failed, 0, -1),
+    ]
+    assert sorted(members) == sorted(set(members))
+    assert set(job_ids) <= set(members)
