@@ -86,11 +86,11 @@ class Features:
         return np.asarray(self.data[:, position])
 
     def numbers(self) -> np.ndarray:
-        """Return the numeric columns as one array of floats, NaN where missing."""
+        """Return a copy of the numeric columns as floats, NaN where missing."""
         if not self.is_frame:
-            return np.asarray(self.data, dtype=float)
+            return np.array(self.data, dtype=float)
         chosen = self.data.iloc[:, list(self.numeric)]
-        return np.asarray(chosen.to_numpy(dtype=float, na_value=np.nan))
+        return np.asarray(chosen.to_numpy(dtype=float, na_value=np.nan, copy=True))
 
     def with_numbers(self, values: np.ndarray) -> Features:
         """Return the same rows with the numeric columns replaced.
@@ -182,10 +182,10 @@ class Dataset:
 
     @classmethod
     def _normal(cls, given: Dataset) -> Dataset:
-        X, y, target = given.X, given.y, given.target  # noqa: N806
+        X, y, target = given.X, given.y, given.target
         if isinstance(y, str):
-            X, y, target = _split(X, y)  # noqa: N806
-        X = as_table(X)  # noqa: N806
+            X, y, target = _split(X, y)
+        X = as_table(X)
         return cls(
             X=X,
             y=None if y is None else as_column(y, "y"),
@@ -222,7 +222,7 @@ class Dataset:
         return np.asarray(self.y)
 
 
-def as_table(X: Any) -> Any:  # noqa: ANN401, N803 - whatever the user has
+def as_table(X: Any) -> Any:  # noqa: ANN401 - whatever the user has
     """Return features as a DataFrame, a 2-D array, or a 1-D array of texts.
 
     Raises
@@ -236,7 +236,7 @@ def as_table(X: Any) -> Any:  # noqa: ANN401, N803 - whatever the user has
             "put the vectoriser into the model and give the texts."
         )
     if hasattr(X, "to_pandas") and not hasattr(X, "iloc"):
-        X = X.to_pandas()  # noqa: N806
+        X = X.to_pandas()
     if hasattr(X, "columns"):
         return X.reset_index(drop=True)
     array = np.asarray(X)
@@ -296,7 +296,7 @@ def _read_frame(path: Path) -> Any:  # noqa: ANN401
         raise DatasetError(f"The data file {path} cannot be read: {exc}") from exc
 
 
-def _groups(sensitive: Any, X: Any) -> dict[str, np.ndarray]:  # noqa: ANN401, N803
+def _groups(sensitive: Any, X: Any) -> dict[str, np.ndarray]:  # noqa: ANN401
     if hasattr(sensitive, "columns"):
         sensitive = {str(name): sensitive[name] for name in sensitive.columns}
     if isinstance(sensitive, str):

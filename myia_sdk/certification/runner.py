@@ -57,7 +57,7 @@ _LIBRARIES = (
     "openai",
     "boto3",
 )
-_TRACEBACK_LINES = 40
+_TRACEBACK_FRAMES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,8 +346,8 @@ def _measured(spec: CheckSpec, measurement: Measurement) -> CheckRecord:
 
 def _errored(spec: CheckSpec, error: Exception, run: _Run) -> CheckRecord:
     diagnosis = diagnose(error)
-    lines = "".join(traceback.format_exception(error)).splitlines()
-    run.log("\n".join(lines[-_TRACEBACK_LINES:]))
+    trace = traceback.format_exception(error, limit=-_TRACEBACK_FRAMES)
+    run.log("".join(trace).rstrip())
     is_over_budget = isinstance(error, BudgetExceededError)
     return CheckRecord(
         id=spec.id,

@@ -49,9 +49,9 @@ def schema_errors(context: CheckContext) -> Measurement:
     """Share of malformed inputs that are refused with an error.
 
     Rows of the wrong width and texts in place of numbers must be refused. Missing and
-    infinite values may be answered, but only with a known class or a finite number.
-    An unknown category should be refused; ignoring it is a warning, since encoders
-    can be told to.
+    infinite values may be answered with a known class or a finite number; answering
+    NaN instead of raising is a warning. An unknown category should be refused;
+    ignoring it is a warning, since encoders can be told to.
     """
     rows = np.arange(min(_PROBE_ROWS, data_of(context).rows))
     features = data_of(context).features.take(rows)
@@ -144,7 +144,9 @@ def _react(context: CheckContext, probe: _Probe) -> _Reaction:
         return _Reaction(probe.name, Outcome.FAILED, f"answered {answer.ravel()[:3]}")
     if probe.should_refuse:
         return _Reaction(probe.name, Outcome.WARNED, "answered as if it were known")
-    if not _is_sound(context, answer):
+    if not _is_finite(answer):
+        return _Reaction(probe.name, Outcome.WARNED, "answered with NaN")
+    if not _is_known(context, answer):
         return _Reaction(probe.name, Outcome.FAILED, f"answered {answer.ravel()[:3]}")
     return _Reaction(probe.name, Outcome.PASSED, "answered soundly")
 
@@ -157,10 +159,12 @@ def _answer(context: CheckContext, rows: object) -> np.ndarray:
     return model.predict_proba(rows) if model.has_probabilities else answer
 
 
-def _is_sound(context: CheckContext, answer: np.ndarray) -> bool:
-    if answer.dtype.kind in "fc":
-        return bool(np.isfinite(answer).all())
-    if context.model.family == "classifier":
-        known = set(classifier_of(context).classes.tolist())
-        return set(answer.ravel().tolist()) <= known
-    return True
+def _is_finite(answer: np.ndarray) -> bool:
+    return answer.dtype.kind not in "fc" or bool(np.isfinite(answer).all())
+
+
+def _is_known(context: CheckContext, answer: np.ndarray) -> bool:
+    model = classifier_of(context)
+    if context.model.family == "regressor" or model.has_probabilities:
+        return True
+    return set(answer.ravel().tolist()) <= set(model.classes.tolist())

@@ -79,13 +79,13 @@ class ClassifierModel(Model, Protocol):
     def is_trainable(self) -> bool:
         """Whether `fit_copy` works."""
 
-    def predict(self, X: object) -> np.ndarray:  # noqa: N803
+    def predict(self, X: object) -> np.ndarray:
         """Return one class per row."""
 
-    def predict_proba(self, X: object) -> np.ndarray:  # noqa: N803
+    def predict_proba(self, X: object) -> np.ndarray:
         """Return one probability per row and class."""
 
-    def fit_copy(self, X: object, y: np.ndarray) -> ClassifierModel:  # noqa: N803
+    def fit_copy(self, X: object, y: np.ndarray) -> ClassifierModel:
         """Return an untrained copy of the model, trained with these data."""
 
     def estimator(self) -> object:
@@ -104,10 +104,10 @@ class RegressorModel(Model, Protocol):
     def is_trainable(self) -> bool:
         """Whether `fit_copy` works."""
 
-    def predict(self, X: object) -> np.ndarray:  # noqa: N803
+    def predict(self, X: object) -> np.ndarray:
         """Return one number per row."""
 
-    def fit_copy(self, X: object, y: np.ndarray) -> RegressorModel:  # noqa: N803
+    def fit_copy(self, X: object, y: np.ndarray) -> RegressorModel:
         """Return an untrained copy of the model, trained with these data."""
 
     def estimator(self) -> object:

@@ -53,11 +53,11 @@ class EstimatorModel:
             self._estimator, "get_params"
         )
 
-    def predict(self, X: object) -> np.ndarray:  # noqa: N803
+    def predict(self, X: object) -> np.ndarray:
         """Return one class or number per row."""
         return np.asarray(self._estimator.predict(self._conform(X)))
 
-    def predict_proba(self, X: object) -> np.ndarray:  # noqa: N803
+    def predict_proba(self, X: object) -> np.ndarray:
         """Return one probability per row and class."""
         return np.asarray(self._estimator.predict_proba(self._conform(X)))
 
@@ -67,7 +67,7 @@ class EstimatorModel:
 
         return clone(self._estimator)
 
-    def fit_copy(self, X: object, y: np.ndarray) -> EstimatorModel:  # noqa: N803
+    def fit_copy(self, X: object, y: np.ndarray) -> EstimatorModel:
         """Return an untrained copy of the model, trained with these data."""
         copy: Any = self.estimator()
         return EstimatorModel(copy.fit(self._conform(X), y), self.family)
@@ -92,7 +92,7 @@ class EstimatorModel:
     def close(self) -> None:
         """Nothing to give back."""
 
-    def _conform(self, X: object) -> object:  # noqa: N803
+    def _conform(self, X: object) -> object:
         """Give named columns to a model that knows names, arrays to others."""
         names = getattr(self._estimator, "feature_names_in_", None)
         is_frame = hasattr(X, "columns")
@@ -165,7 +165,7 @@ def _takes_frames(estimator: object) -> bool:
     return feature_count(estimator) is None
 
 
-def _framed(X: Any, names: Any) -> object:  # noqa: ANN401, N803 - arrays
+def _framed(X: Any, names: Any) -> object:  # noqa: ANN401 - arrays
     import pandas as pd
 
     if X.shape[1] != len(names):

@@ -84,15 +84,12 @@ TRUSTED_TYPES = frozenset(
     }
 )
 
-#: Pickle's protocol opcode; joblib's compressed files start with zlib's, gzip's ...
+#: How pickles start, by protocol, and joblib's files: compressed by zlib at any level,
+#: gzip, bzip2, xz or lzma.
 _PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"(lp", b"cnumpy")
 _COMPRESSED_STARTS = (
-    b"\x1f\x8b",
-    b"\x78\x01",
-    b"\x78\x9c",
-    b"\x78\xda",
-    b"BZh",
-    b"\xfd7zXZ",
+    *(b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"),
+    *(b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x5d\x00\x00"),
 )
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib", ".p", ".pt", ".pth", ".dill")
 

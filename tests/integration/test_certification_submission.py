@@ -1,0 +1,331 @@
+"""Bad submissions: each with its clear error, and nothing stored."""
+
+import pickle
+import sys
+import types
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_iris
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from myia_sdk.certification.artifacts import ArtifactStore
+from myia_sdk.certification.models import load_model
+from myia_sdk.certification.models.sklearn import load_estimator
+from myia_sdk.certification.request import CertificationRequest, ModelRef
+from myia_sdk.errors import (
+    DatasetError,
+    InvalidRequestError,
+    ModelRejectedError,
+    SuiteError,
+    UnknownSuiteError,
+)
+
+X, Y = load_iris(return_X_y=True)
+MODEL = LogisticRegression(max_iter=1000).fit(X, Y)
+SUITE = "classifier-baseline"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return ArtifactStore(tmp_path / "artifacts")
+
+
+@pytest.fixture
+def build(store, tmp_path):
+    def submit(model=MODEL, *, suite=SUITE, dataset=(X, Y), **options):
+        return CertificationRequest.build(
+            model, suite=suite, dataset=dataset, artifacts=store, **options
+        )
+
+    return submit
+
+
+def refused(build, tmp_path, error, text, *arguments, **options):
+    with pytest.raises(error, match=text) as caught:
+        build(*arguments, **options)
+    stored = [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()]
+    assert not stored
+    return str(caught.value)
+
+
+def test_good_submission(build, store):
+    request = build(name="iris", parameters={"seed": 1})
+    assert request.suite == SUITE
+    assert (request.model.kind, request.model.family) == ("sklearn", "classifier")
+    assert request.model.name == "iris"
+    assert request.dataset.rows == 150
+    assert CertificationRequest.from_record(request.to_record()) == request
+    model = load_model(request.model, store)
+    np.testing.assert_array_equal(model.predict(X), MODEL.predict(X))
+    assert model.describe()["classes"] == [0, 1, 2]
+
+
+def test_names_of_models(build):
+    assert build().model.name == "LogisticRegression"
+    piped = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y)
+    assert build(piped).model.name == "LogisticRegression"
+
+
+BAD_MODELS = {
+    "unfitted": (LogisticRegression(), "LogisticRegression is not fitted; call fit"),
+    "unfitted pipeline": (make_pipeline(StandardScaler()), "not fitted"),
+    "class": (LogisticRegression, "the class LogisticRegression, not an instance"),
+    "none": (None, "The model is None"),
+    "number": (3.5, "float is not a scikit-learn estimator"),
+    "function": (len, "is not a scikit-learn estimator"),
+    "clusters": (KMeans(2, n_init=1).fit(X), "neither a classifier nor a regressor"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_MODELS)
+def test_bad_models(build, tmp_path, case):
+    model, text = BAD_MODELS[case]
+    refused(build, tmp_path, ModelRejectedError, text, model)
+
+
+def with_nan(values):
+    values = values.astype(float).copy()
+    values[3] = np.nan
+    return values
+
+
+BAD_DATA = {
+    "none": (None, "measures on data; give dataset"),
+    "width": ((X[:, :3], Y), "3 features, but the model was fitted with 4"),
+    "length": ((X, Y[:-1]), "150 rows, but y has 149 values"),
+    "nan target": ((X, with_nan(Y)), "y of the dataset has 1 missing values"),
+    "none target": ((X, [None, *Y[1:]]), "1 missing values"),
+    "empty": ((X[:0], Y[:0]), "shape \\(0, 4\\)"),
+    "one class": ((X[:50], Y[:50]), "single class"),
+    "fractions": ((X, X[:, 0]), "holds fractions such as"),
+    "other classes": ((X, Y.astype(str)), "None of the classes in y"),
+    "strings": ((np.full((150, 4), "a"), Y), "cannot predict the first rows"),
+    "flat": ((X[:, 0], Y), "1 dimensions"),
+    "cube": ((X[:, :, None], Y), "3 dimensions"),
+    "two targets": ((X, np.column_stack([Y, Y])), "one value per row"),
+    "triple": ((X, Y, Y, Y), "The dataset is a tuple"),
+    "text": ("data.csv", "The dataset is a str"),
+    "keys": ({"X": X, "z": Y}, "keys \\['X', 'z'\\]"),
+    "no y": ({"X": X}, "has no target"),
+    "no frame": ((X, "species"), "X must be a DataFrame"),
+    "train width": ((X, Y, (X[:, :2], Y)), "X of the training data has 2 features"),
+    "train length": ((X, Y, (X, Y[1:])), "training data has 150 rows"),
+    "sensitive name": (
+        {"X": X, "y": Y, "sensitive": ["sex"]},
+        "'sex' is not a column of X",
+    ),
+    "sensitive length": (
+        {"X": X, "y": Y, "sensitive": {"sex": ["f"]}},
+        "has 1 values for 150 rows",
+    ),
+    "missing file": (("nowhere.parquet", "y"), "cannot be read"),
+    "odd file": (("data.xlsx", "y"), r"must be a .parquet or a .csv file"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_DATA)
+def test_bad_data(build, tmp_path, case):
+    dataset, text = BAD_DATA[case]
+    refused(build, tmp_path, DatasetError, text, dataset=dataset)
+
+
+def test_sparse_data_are_refused_with_the_cure(build, tmp_path):
+    import scipy.sparse
+
+    text = r"X is a sparse matrix.*toarray\(\)"
+    refused(
+        build, tmp_path, DatasetError, text, dataset=(scipy.sparse.eye(3), [0, 1, 0])
+    )
+
+
+def test_columns_are_compared_by_name(build, tmp_path):
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    model = LogisticRegression(max_iter=1000).fit(frame, Y)
+    assert build(model, dataset=(frame, Y)).dataset.rows == 150
+    assert build(model, dataset=(frame.assign(kind=Y), "kind")).dataset.target == "kind"
+    swapped = frame[list("bacd")]
+    with pytest.raises(DatasetError, match="in their order"):
+        build(model, dataset=(swapped, Y))
+    with pytest.raises(DatasetError, match="unknown: z"):
+        build(model, dataset=(frame.rename(columns={"a": "z"}), Y))
+
+
+BAD_OPTIONS = {
+    "unknown suite": ({"suite": "classifer"}, UnknownSuiteError, "no suite|No suite"),
+    "suite type": ({"suite": 3}, SuiteError, "The suite is a int"),
+    "region": ({"region": 3}, InvalidRequestError, "The region is 3"),
+    "name": ({"name": ""}, InvalidRequestError, "The name is ''"),
+    "parameter": (
+        {"parameters": {"sede": 1}},
+        InvalidRequestError,
+        "Unknown parameter 'sede'; there are: seed",
+    ),
+    "parameter type": (
+        {"parameters": {"seed": "one"}},
+        InvalidRequestError,
+        "'seed' is 'one', a str",
+    ),
+    "override": (
+        {"parameters": {"checks": {"speed": {}}}},
+        SuiteError,
+        "no check 'speed'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_OPTIONS)
+def test_bad_options(build, tmp_path, case):
+    options, error, text = BAD_OPTIONS[case]
+    refused(build, tmp_path, error, text, **options)
+
+
+def test_suite_of_another_kind(build, tmp_path):
+    model = LinearRegression().fit(X, X[:, 0])
+    text = "for models of kind 'classifier', but this one is a regressor"
+    refused(build, tmp_path, InvalidRequestError, text, model, dataset=(X, X[:, 0]))
+
+
+@pytest.mark.parametrize("suffix", [".pkl", ".pickle", ".joblib", ".pt"])
+def test_pickles_by_their_suffix(build, tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    text = "never opened. Submit the fitted estimator"
+    refused(build, tmp_path, ModelRejectedError, text, path)
+
+
+class Bomb:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self):
+        return (exec, ("import sys; sys.bomb_went_off = True",))
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 3, 4, 5])
+@pytest.mark.parametrize("suffix", [".skops", ".onnx", ".bin"])
+def test_pickles_by_their_content_whatever_their_name(
+    build, tmp_path, protocol, suffix
+):
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(pickle.dumps(Bomb(), protocol=protocol))
+    with pytest.raises(ModelRejectedError):
+        build(path)
+    assert not hasattr(sys, "bomb_went_off")
+
+
+@pytest.mark.parametrize("compress", [0, 3, ("bz2", 3), ("xz", 3), ("gzip", 3)])
+def test_joblib_files_by_their_content(build, tmp_path, compress):
+    path = tmp_path / "model.skops"
+    joblib.dump(MODEL, path, compress=compress)
+    text = "is a pickle or joblib file: loading one runs whatever code it contains"
+    refused(build, tmp_path, ModelRejectedError, text, path)
+
+
+BAD_FILES = {
+    "missing.skops": (None, "cannot be read: No such file"),
+    "empty.skops": (b"", "is empty"),
+    "noise.skops": (b"\x00\x01noise", "not a readable skops file"),
+    "cut.skops": (skops.io.dumps(MODEL)[:500], "not a readable skops file"),
+    "model.h5": (b"HDF", "has the suffix '.h5'; it must be .skops or .onnx"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_files(build, tmp_path, name):
+    content, text = BAD_FILES[name]
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    refused(build, tmp_path, ModelRejectedError, text, path)
+
+
+def test_directory_is_no_model(build, tmp_path):
+    path = tmp_path / "model.skops"
+    path.mkdir()
+    refused(build, tmp_path, ModelRejectedError, "cannot be read", str(path))
+
+
+def test_skops_file(build, tmp_path):
+    path = tmp_path / "flowers.skops"
+    skops.io.dump(MODEL, path)
+    by_path, by_text = build(path), build(str(path))
+    assert by_path == by_text
+    assert by_path.model.name == "flowers"
+    with pytest.raises(DatasetError, match="3 features"):
+        build(path, dataset=(X[:, :3], Y))
+
+
+def test_estimator_of_a_notebook_is_refused_with_the_way_out(build, tmp_path):
+    main = types.ModuleType("__main__")
+    exec(
+        "from sklearn.base import BaseEstimator, ClassifierMixin\n"
+        "class Mine(ClassifierMixin, BaseEstimator):\n"
+        "    def fit(self, X, y):\n"
+        "        self.classes_ = [0, 1]\n"
+        "        return self\n"
+        "    def predict(self, X):\n"
+        "        return X[:, 0] > 0\n",
+        main.__dict__,
+    )
+    # skops names a class by its module: the notebook's is __main__.
+    real_main = sys.modules["__main__"]
+    sys.modules["__main__"] = main
+    try:
+        model = main.Mine().fit(X, Y)
+        text = r"__main__.Mine.*does not exist on the worker.*MYIA_PLUGINS.*ONNX"
+        refused(build, tmp_path, ModelRejectedError, text, model)
+    finally:
+        sys.modules["__main__"] = real_main
+
+
+def test_function_of_the_system_in_a_file_is_refused(build, tmp_path):
+    import os
+
+    path = tmp_path / "evil.skops"
+    path.write_bytes(skops.io.dumps(make_pipeline(FunctionTransformer(os.system))))
+    text = "types that are not accepted from a file: posix.system"
+    refused(build, tmp_path, ModelRejectedError, text, path)
+
+
+def test_functions_of_sklearn_are_not_accepted_wholesale():
+    from sklearn.datasets import load_files
+
+    content = skops.io.dumps(FunctionTransformer(load_files))
+    with pytest.raises(ModelRejectedError, match="load_files"):
+        load_estimator(content)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        RandomForestClassifier(5, random_state=0),
+        HistGradientBoostingClassifier(max_iter=5),
+        make_pipeline(FunctionTransformer(np.log1p), LogisticRegression(max_iter=500)),
+    ],
+    ids=["forest", "boosting", "ufunc"],
+)
+def test_trees_and_functions_of_numpy_are_accepted(build, store, model):
+    model.fit(X, Y)
+    request = build(model)
+    again = load_model(request.model, store)
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+def test_dictionary_of_a_reference(build):
+    record = {
+        "kind": "python",
+        "name": "mine",
+        "family": "classifier",
+        "factory": "pkg.mod:make",
+    }
+    request = build(record)
+    assert request.model == ModelRef.from_record(record)
+    without = {key: record[key] for key in ("kind", "factory")}
+    with pytest.raises(InvalidRequestError, match="'family' is not given"):
+        build(without)

@@ -1,0 +1,173 @@
+"""From outcomes to score, rating, verdict and category."""
+
+import pytest
+
+from myia_sdk.certification.report import CheckRecord, Outcome, Severity, Verdict
+from myia_sdk.certification.verdict import CLASSIC, STANDARD, Policy, judge, rating_of
+from myia_sdk.errors import SuiteError
+
+
+def checks(*outcomes, severity=Severity.MAJOR, category=None, temporary=False):
+    return [
+        CheckRecord(
+            id=f"{outcome}-{number}",
+            version="1",
+            title="",
+            severity=severity,
+            outcome=Outcome(outcome),
+            message="why",
+            category=category if outcome in {"error", "failed"} else None,
+            temporary=temporary and outcome == "error",
+        )
+        for number, outcome in enumerate(outcomes)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("passed", "failed", "verdict", "rating"),
+    [
+        (10, 0, Verdict.CERTIFIED, "A"),
+        (9, 1, Verdict.CERTIFIED, "A"),
+        (8, 2, Verdict.CERTIFIED, "B"),
+        (7, 3, Verdict.QUALITY_WARNING, "C"),
+        (6, 4, Verdict.QUALITY_WARNING, "D"),
+        (5, 5, Verdict.FAILED, "F"),
+        (0, 10, Verdict.FAILED, "F"),
+    ],
+)
+def test_score_decides_verdict_and_letter_together(passed, failed, verdict, rating):
+    found = judge(checks(*["passed"] * passed, *["failed"] * failed))
+    assert (found.verdict, found.rating) == (verdict, rating)
+    assert found.score == 10 * passed
+
+
+def test_warned_counts_half_and_weights_follow_severity():
+    found = judge(
+        [
+            *checks("passed", severity=Severity.CRITICAL),
+            *checks("warned", severity=Severity.MAJOR),
+            *checks("failed", severity=Severity.MINOR),
+            *checks("skipped", severity=Severity.CRITICAL),
+        ]
+    )
+    assert found.score == pytest.approx(100 * (3 + 1) / 6, abs=0.01)
+
+
+def test_failed_critical_check_fails_whatever_the_score():
+    found = judge(
+        [*checks(*["passed"] * 40), *checks("failed", severity=Severity.CRITICAL)]
+    )
+    assert found.score > 90
+    assert (found.verdict, found.rating) == (Verdict.FAILED, "F")
+    assert "Critical check failed-0 failed: why" in found.reason
+
+
+def test_too_much_error_is_not_measured_rather_than_failed():
+    few = judge(checks(*["passed"] * 8, "error", "error", category="TIMEOUT"))
+    assert few.verdict is Verdict.CERTIFIED
+    assert few.score == 100
+    many = judge(
+        checks(*["passed"] * 7, *["error"] * 3, category="TIMEOUT", temporary=True)
+    )
+    assert (many.inconclusive, many.verdict) == (True, None)
+    assert many.category == "TIMEOUT"
+    assert many.temporary
+    assert "30% of the weight could not be measured" in many.reason
+
+
+def test_error_in_a_critical_check_is_not_measured():
+    critical = checks("error", severity=Severity.CRITICAL, category="UNKNOWN_ERROR")
+    found = judge([*checks(*["passed"] * 40), *critical])
+    assert found.inconclusive
+    assert not found.temporary
+
+
+def test_nothing_measured_is_not_measured():
+    assert judge([]).inconclusive
+    assert judge(checks("skipped", "skipped")).inconclusive
+
+
+@pytest.mark.parametrize(
+    "category",
+    [
+        "UNAVAILABLE",
+        "PERMISSION_ERROR",
+        "AUTHENTICATION_ERROR",
+        "CONFIGURATION_ERROR",
+        "PROVISIONING_REQUIRED",
+    ],
+)
+def test_unusable_model(category):
+    ten = checks(*["passed"] * 9, "error", category=category)
+    assert judge(ten).verdict is Verdict.FAILED
+    assert judge(ten).category == category
+    all_bad = checks(*["error"] * 5, category=category)
+    assert judge(all_bad).inconclusive
+    assert not judge(all_bad).temporary
+    assert judge(all_bad, CLASSIC).verdict is Verdict.FAILED
+
+
+def test_category_is_the_most_severe_not_the_last():
+    found = judge(
+        [
+            *checks("error", category="PERMISSION_ERROR"),
+            *checks(*["passed"] * 20),
+            *checks("failed", category="QUALITY_ISSUE"),
+        ]
+    )
+    assert found.category == "PERMISSION_ERROR"
+
+
+@pytest.mark.parametrize(
+    ("passed", "total", "verdict"),
+    [
+        (7, 7, Verdict.CERTIFIED),
+        (6, 7, Verdict.CERTIFIED),
+        (5, 7, Verdict.QUALITY_WARNING),
+        (4, 7, Verdict.FAILED),
+        (4, 5, Verdict.CERTIFIED),
+        (3, 5, Verdict.QUALITY_WARNING),
+        (2, 5, Verdict.FAILED),
+        (0, 7, Verdict.FAILED),
+    ],
+)
+def test_classic_reproduces_the_original_shares(passed, total, verdict):
+    outcomes = ["passed"] * passed + ["failed"] * (total - passed)
+    found = judge(checks(*outcomes, category="QUALITY_ISSUE"), CLASSIC)
+    assert found.verdict is verdict
+    assert found.score == pytest.approx(100 * passed / total, abs=0.01)
+
+
+def test_classic_ignores_severity_and_gives_nothing_for_a_warning():
+    mixed = [
+        *checks("failed", severity=Severity.CRITICAL, category="QUALITY_ISSUE"),
+        *checks("warned", severity=Severity.MINOR),
+        *checks(*["passed"] * 3),
+    ]
+    assert judge(mixed, CLASSIC).score == 60
+    assert judge(mixed, CLASSIC).verdict is Verdict.QUALITY_WARNING
+
+
+def test_classic_does_not_fail_a_model_for_an_outage():
+    down = checks(*["error"] * 7, category="TEMPORARILY_UNAVAILABLE", temporary=True)
+    found = judge(down, CLASSIC)
+    assert found.inconclusive
+    assert found.temporary
+
+
+def test_a_model_that_fails_everything_scores_nothing():
+    """The original gave it 2.0 stars of 5, and divided by zero without tests."""
+    assert judge(checks(*["failed"] * 7), CLASSIC).score == 0
+    assert rating_of(0) == "F"
+
+
+def test_policy_round_trip_and_bad_values():
+    assert Policy.from_record(STANDARD.to_record()) == STANDARD
+    assert Policy.from_record({"use": "classic"}) == CLASSIC
+    assert Policy.from_record({"certified_at": 95}).certified_at == 95
+    with pytest.raises(SuiteError, match="'use' is 'kind'"):
+        Policy.from_record({"use": "kind"})
+    with pytest.raises(SuiteError, match="'max_errored' is 20"):
+        Policy.from_record({"max_errored": 20})
+    with pytest.raises(SuiteError, match="unknown keys: 'wieghts'"):
+        Policy.from_record({"wieghts": {}})
