@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import anywidget
 
+from myia_sdk.panels.assets import style
+
 
 class KeyGuard(anywidget.AnyWidget):
     """An invisible widget that stops key events at the edge of its panel.
@@ -11,6 +13,7 @@ class KeyGuard(anywidget.AnyWidget):
     Without it ``b`` pressed on a focused button adds a cell, and ``d d`` deletes one.
     """
 
+    _css = style()
     _esm = """
 function render({ el }) {
   const onKey = (event) => {

@@ -124,22 +124,28 @@ class SubmitPanel(FormPanel):
             layout=ipywidgets.Layout(max_width="486px"),
         )
         column = ipywidgets.Layout(flex="1 1 400px", min_width="0", max_width="500px")
+        buttons = ipywidgets.HBox(
+            [self.submit_button, self.look_button, self.watch_button],
+            layout=ipywidgets.Layout(flex_flow="row wrap"),
+        )
         left = ipywidgets.VBox(
-            [*(self.fields[name] for name in main), self.options_box], layout=column
+            [
+                *(self.fields[name] for name in main),
+                self.options_box,
+                buttons,
+                self.message,
+            ],
+            layout=column,
         )
         right = ipywidgets.VBox(
             [self.suite_table],
             layout=ipywidgets.Layout(flex="1 1 340px", min_width="0"),
         )
         title = ipywidgets.HTML(f"<h3>{escape(say('title.submit'))}</h3>")
-        buttons = ipywidgets.HBox(
-            [self.submit_button, self.look_button, self.watch_button],
-            layout=ipywidgets.Layout(flex_flow="row wrap"),
-        )
         body = ipywidgets.HBox(
             [left, right], layout=ipywidgets.Layout(flex_flow="row wrap")
         )
-        self.children = (title, body, buttons, self.message, self.place, KeyGuard())
+        self.children = (title, body, self.place, KeyGuard())
 
     # What the controller knows, shown.
 
@@ -186,10 +192,9 @@ class SubmitPanel(FormPanel):
         control = self.fields[name].control
         wanted = tuple(options) or ((nothing, ""),)
         value = getattr(self.controller.values, name)
-        with control.hold_trait_notifications():
-            if control.options != wanted:
-                control.options = wanted
-            control.value = value if value in dict(wanted).values() else wanted[0][1]
+        if control.options != wanted:
+            control.options = wanted
+        control.value = value if value in dict(wanted).values() else wanted[0][1]
 
     def _show_errors(self, *, is_complete: bool = False) -> None:
         errors = self.controller.errors()

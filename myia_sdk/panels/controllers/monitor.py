@@ -231,6 +231,7 @@ class MonitorController(Controller):
     def _on_search(self, event: Event) -> None:
         self._query, self._page = text_of(event, "query"), 0
         self._is_truncated = False
+        self._facts.load()
         self._load_page()
 
     def _on_open(self, event: Event) -> None:

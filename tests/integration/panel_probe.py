@@ -1,0 +1,171 @@
+"""What the tests of the panels share: a client, jobs in every state, recorded comms."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import comm
+import ipywidgets
+import pytest
+from comm.base_comm import BaseComm
+
+from myia_sdk import Client, Settings
+from myia_sdk.panels.displayed import Displayed
+from myia_sdk.panels.live import LiveFeed
+from myia_sdk.queue.job import JobOptions, NewJob
+
+LEASE = timedelta(seconds=60)
+#: Marks a worker of ours: others cannot be asked to cancel.
+TOKEN = "myia:token"
+
+
+@pytest.fixture
+def client(redis_server, queue_name, tmp_path: Path) -> Iterator[Client]:
+    settings = Settings(
+        redis_host="127.0.0.1",
+        redis_port=redis_server.port,
+        redis_password=redis_server.password,
+        certification_queue_name=queue_name,
+        myia_home=tmp_path,
+        myia_lang="en",
+        _env_file=None,
+    )
+    with Client(settings) as client:
+        yield client
+
+
+class Jobs:
+    """Puts jobs into a wanted state, as real workers do."""
+
+    def __init__(self, client: Client) -> None:
+        self.queue = client.queue
+
+    def waiting(
+        self, model: str = "digits", *, lifo: bool = False, **labels: str
+    ) -> str:
+        return self.queue.add(
+            NewJob(
+                name="certify",
+                data={"model": {"name": model}},
+                labels={"model": model, "suite": "classifier-baseline", **labels},
+                options=JobOptions(attempts=2, lifo=lifo),
+            )
+        )
+
+    def delayed(self, model: str = "digits", hours: float = 1.0) -> str:
+        return self.queue.add(
+            NewJob(
+                name="certify",
+                labels={"model": model},
+                options=JobOptions(delay=timedelta(hours=hours)),
+            )
+        )
+
+    def claim(self, token: str = TOKEN) -> str:
+        job = self.queue.claim(token, LEASE, "worker-1").job
+        assert job is not None
+        return job.id
+
+    def active(self, model: str = "digits") -> str:
+        wanted = self.waiting(model, lifo=True)
+        assert self.claim() == wanted
+        return wanted
+
+    def completed(self, model: str = "digits", value: Any = None, **labels: str) -> str:
+        job_id = self.active(model)
+        labels = {"verdict": "certified", "score": "93.5", "rating": "A", **labels}
+        self.queue.complete(job_id, "myia:token", value or {"ok": True}, labels=labels)
+        return job_id
+
+    def failed(self, model: str = "digits", reason: str = "ValueError: no") -> str:
+        job_id = self.active(model)
+        self.queue.fail(job_id, "myia:token", reason, "Traceback ...\nValueError: no")
+        return job_id
+
+
+@pytest.fixture
+def jobs(client: Client) -> Jobs:
+    return Jobs(client)
+
+
+class RecordingComm(BaseComm):
+    """A comm that keeps what would go to the browser."""
+
+    log: list[tuple[str, str, dict[str, Any]]] = []
+
+    def publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **keys):
+        RecordingComm.log.append((msg_type, self.comm_id, data or {}))
+
+
+@pytest.fixture
+def comms(monkeypatch) -> Iterator[list[tuple[str, str, dict[str, Any]]]]:
+    """All messages to the browser; open widgets are closed at the end."""
+    monkeypatch.setattr(comm, "create_comm", lambda *a, **k: RecordingComm(*a, **k))
+    RecordingComm.log = []
+    yield RecordingComm.log
+    for panel in list(Displayed._open_panels):
+        panel.close()
+    for widget in list(ipywidgets.widgets.widget._instances.values()):
+        widget.close()
+    assert LiveFeed.open_feeds() == 0
+
+
+@pytest.fixture(autouse=True)
+def no_swallowed_errors(caplog) -> Iterator[None]:
+    """Fail on exceptions that widgets and threads log instead of raising."""
+    caplog.set_level(logging.WARNING)
+    yield
+    swallowed = [
+        record.getMessage()
+        for record in caplog.get_records("call")
+        if record.exc_info and "expected" not in record.getMessage()
+    ]
+    assert not swallowed
+
+
+def sent(log: list[Any], widget: Any) -> list[dict[str, Any]]:
+    """Custom messages a widget sent, oldest first."""
+    return [
+        data["content"]
+        for kind, comm_id, data in list(log)
+        if kind == "comm_msg" and comm_id == widget.model_id and "content" in data
+    ]
+
+
+def browser_says(widget: Any, **content: Any) -> None:
+    """Deliver a custom message as the front end does."""
+    widget._handle_msg(
+        {
+            "content": {
+                "comm_id": widget.model_id,
+                "data": {"method": "custom", "content": content},
+            },
+            "buffers": [],
+        }
+    )
+
+
+def browser_sets(widget: Any, **state: Any) -> None:
+    """Deliver a change of traits as the front end does."""
+    widget._handle_msg(
+        {
+            "content": {
+                "comm_id": widget.model_id,
+                "data": {"method": "update", "state": state, "buffer_paths": []},
+            },
+            "buffers": [],
+        }
+    )
+
+
+def browser_clicks(button: Any) -> None:
+    browser_says(button, event="click")
+
+
+def at_once(work: Callable[[], None]) -> None:
+    """Run the background work of a form in the foreground."""
+    work()

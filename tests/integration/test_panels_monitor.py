@@ -1,0 +1,430 @@
+from __future__ import annotations
+
+import csv
+import io
+from datetime import timedelta
+
+import pytest
+
+from myia_sdk.panels.controllers.base import ControllerOptions
+from myia_sdk.panels.controllers.monitor import MonitorController
+from myia_sdk.panels.live import Changes
+from myia_sdk.panels.patches import apply
+from myia_sdk.panels.permissions import Action, ActionRefusedError, Permissions
+from myia_sdk.queue.job import JobState
+from tests.integration.panel_probe import *  # noqa: F403
+
+
+@pytest.fixture
+def monitor(client):
+    controller = MonitorController(client)
+    controller.load()
+    return controller
+
+
+def confirm(controller) -> None:
+    controller.handle({"event": "confirm", "token": controller.dialog["token"]})
+
+
+def test_counts_and_rows_of_every_state(client, jobs, monitor):
+    wanted = {
+        "completed": jobs.completed(),
+        "failed": jobs.failed(),
+        "active": jobs.active(),
+        "delayed": jobs.delayed(),
+        "waiting": jobs.waiting(),
+    }
+    monitor.load()
+    state = monitor.snapshot()
+    assert {name: state["counts"][name] for name in wanted} == dict.fromkeys(wanted, 1)
+    assert {row["state"]: job_id for job_id, row in state["rows"].items()} == wanted
+    for name, job_id in wanted.items():
+        monitor.handle({"event": "tab", "tab": name})
+        assert monitor.snapshot()["order"] == [job_id]
+
+
+def test_a_row_tells_verdict_reason_attempt_and_worker(jobs, monitor):
+    done, bad, running = jobs.completed(), jobs.failed(), jobs.active()
+    monitor.load()
+    rows = monitor.snapshot()["rows"]
+    assert (rows[done]["verdict"], rows[done]["score"]) == ("certified", 93.5)
+    assert rows[bad]["reason"] == "ValueError: no"
+    assert (rows[running]["attempt"], rows[running]["max_attempts"]) == (1, 2)
+    assert rows[running]["worker"] == "worker-1"
+
+
+def test_progress_events_load_only_their_rows_and_send_only_what_changed(
+    client, jobs, monitor
+):
+    first, second = jobs.active("one"), jobs.active("two")
+    monitor.load()
+    monitor.diff()
+    client.queue.progress(first, {"percent": 40, "check": "noise", "done": 2, "total": 5})
+    monitor.apply(Changes(progress={first: ['{"percent": 40}']}))
+    operations = monitor.diff()
+    paths = {tuple(path) for _, path, *_ in operations}
+    assert paths == {("rows", first, "progress"), ("rows", first, "step")}
+    assert monitor.snapshot()["rows"][second]["progress"] == 0
+
+
+def test_differences_rebuild_the_snapshot(jobs, monitor):
+    state = monitor.snapshot()
+    monitor.diff()
+    for make in (jobs.waiting, jobs.delayed, jobs.completed, jobs.failed):
+        make()
+        monitor.apply(Changes(moved={"x"}))
+        state = apply(state, monitor.diff())
+    assert state == monitor.snapshot()
+
+
+def test_pages_of_25_in_both_orders(client, jobs, monitor):
+    ids = [jobs.waiting(f"model-{index}") for index in range(60)]
+    monitor.handle({"event": "tab", "tab": "waiting"})
+    state = monitor.snapshot()
+    assert (state["pages"], state["total"], len(state["order"])) == (3, 60, 25)
+    assert state["order"] == ids[::-1][:25]
+    monitor.handle({"event": "page", "page": 2})
+    assert monitor.snapshot()["order"] == ids[::-1][50:]
+    monitor.handle({"event": "order", "newest_first": False})
+    assert monitor.snapshot()["order"] == ids[:25]
+    monitor.handle({"event": "page", "page": 999})
+    assert monitor.snapshot()["page"] == 2
+
+
+@pytest.mark.parametrize("query", ["tree", "model:tree", "suite:classifier tree"])
+def test_search_by_words_and_labels(jobs, monitor, query):
+    jobs.waiting("forest")
+    wanted = jobs.waiting("tree-7")
+    monitor.handle({"event": "search", "query": query})
+    assert monitor.snapshot()["order"] == [wanted]
+    monitor.handle({"event": "search", "query": ""})
+    assert len(monitor.snapshot()["order"]) == 2
+
+
+def test_search_by_id_finds_a_job_in_any_state(jobs, monitor):
+    jobs.waiting()
+    wanted = jobs.failed()
+    monitor.handle({"event": "search", "query": f" {wanted} "})
+    assert monitor.snapshot()["order"] == [wanted]
+
+
+def test_search_in_a_tab_stays_in_its_state(jobs, monitor):
+    jobs.failed("tree")
+    waiting = jobs.waiting("tree")
+    monitor.handle({"event": "tab", "tab": "waiting"})
+    monitor.handle({"event": "search", "query": "tree"})
+    assert monitor.snapshot()["order"] == [waiting]
+
+
+def test_details_of_a_failed_job(client, jobs, monitor):
+    job_id = jobs.active()
+    client.queue.log(job_id, ["first", "second"])
+    client.queue.fail(job_id, TOKEN, "ValueError: <b>no</b>", "Traceback\nline")
+    monitor.handle({"event": "open", "id": job_id})
+    detail = monitor.snapshot()["detail"]
+    assert [step["what"] for step in detail["timeline"]] == [
+        "created",
+        "started",
+        "failed",
+    ]
+    assert detail["log"] == {"lines": ["first", "second"], "total": 2}
+    assert detail["error"]["reason"] == "ValueError: <b>no</b>"
+    assert detail["error"]["stacktrace"] == ["Traceback\nline"]
+    assert '"attempts": 2' in detail["options"]
+
+
+def test_the_log_of_a_running_job_is_followed_by_ticks(client, jobs, monitor):
+    job_id = jobs.active()
+    client.queue.log(job_id, ["one"])
+    monitor.handle({"event": "open", "id": job_id})
+    monitor.diff()
+    client.queue.log(job_id, ["two"])
+    assert monitor.tick_interval() == 1.0
+    monitor.tick()
+    assert monitor.diff() == [
+        ["add", ["detail", "log", "lines"], ["two"]],
+        ["set", ["detail", "log", "total"], 2],
+    ]
+
+
+def test_checks_appear_as_they_finish(client, jobs, monitor):
+    job_id = jobs.active()
+    monitor.handle({"event": "open", "id": job_id})
+    texts = [
+        '{"percent": 10, "check": "noise", "outcome": "passed"}',
+        '{"percent": 20, "check": "bias", "outcome": "failed"}',
+    ]
+    monitor.apply(Changes(progress={job_id: texts}))
+    checks = monitor.snapshot()["detail"]["checks"]
+    assert [(check["id"], check["outcome"]) for check in checks] == [
+        ("noise", "passed"),
+        ("bias", "failed"),
+    ]
+
+
+def test_details_of_a_removed_job_say_so(client, jobs, monitor):
+    job_id = jobs.waiting()
+    monitor.handle({"event": "open", "id": job_id})
+    client.administration.remove(job_id)
+    monitor.apply(Changes(moved={job_id}))
+    assert monitor.snapshot()["detail"]["row"]["state"] == "unknown"
+
+
+def test_retry_of_a_failed_job(client, jobs, monitor):
+    job_id = jobs.failed()
+    monitor.handle({"event": "retry", "ids": [job_id]})
+    assert client.queue.state(job_id) is JobState.WAITING
+    assert monitor.notice["kind"] == "done"
+    assert monitor.snapshot()["rows"][job_id]["state"] == "waiting"
+
+
+def test_promote_of_a_delayed_job(client, jobs, monitor):
+    job_id = jobs.delayed()
+    monitor.handle({"event": "promote", "ids": [job_id]})
+    assert client.queue.state(job_id) is JobState.WAITING
+
+
+def test_run_again_makes_a_new_job_with_the_same_request(client, jobs, monitor):
+    job_id = jobs.completed("tree")
+    monitor.handle({"event": "rerun", "ids": [job_id]})
+    (again,) = client.queue.page(JobState.WAITING)
+    copied = client.queue.job(again.id)
+    assert copied.data == client.queue.job(job_id).data
+    assert copied.labels == {"model": "tree", "suite": "classifier-baseline"}
+    assert copied.max_attempts == 2
+
+
+@pytest.mark.parametrize("action", ["remove", "cancel"])
+def test_destructive_actions_only_run_once_confirmed(client, jobs, monitor, action):
+    ids = [jobs.waiting("a"), jobs.waiting("b")]
+    monitor.handle({"event": action, "ids": ids})
+    assert [client.queue.state(one) for one in ids] == [JobState.WAITING] * 2
+    facts = monitor.dialog["facts"]
+    assert (facts["count"], len(facts["sample"]), facts["refused"]) == (2, 2, 0)
+    confirm(monitor)
+    after = None if action == "remove" else JobState.FAILED
+    assert [client.queue.state(one) for one in ids] == [after] * 2
+    assert monitor.dialog is None
+
+
+def test_cancel_of_a_running_job_is_requested_and_shown(client, jobs, monitor):
+    job_id = jobs.active()
+    monitor.handle({"event": "cancel", "ids": [job_id]})
+    confirm(monitor)
+    assert client.administration.cancel_requested([job_id]) == {job_id}
+    monitor.load()
+    assert monitor.snapshot()["rows"][job_id]["is_cancelling"] is True
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "ümlaut", None, 5])
+def test_a_wrong_token_confirms_nothing(client, jobs, monitor, token):
+    job_id = jobs.waiting()
+    monitor.handle({"event": "remove", "ids": [job_id]})
+    with pytest.raises(ActionRefusedError):
+        monitor.handle({"event": "confirm", "token": token})
+    assert client.queue.state(job_id) is JobState.WAITING
+
+
+def test_a_token_works_once(jobs, monitor):
+    monitor.handle({"event": "remove", "ids": [jobs.waiting()]})
+    token = monitor.dialog["token"]
+    monitor.handle({"event": "confirm", "token": token})
+    with pytest.raises(ActionRefusedError, match="nothing to confirm"):
+        monitor.handle({"event": "confirm", "token": token})
+
+
+def test_dismissed_questions_do_nothing(client, jobs, monitor):
+    job_id = jobs.waiting()
+    monitor.handle({"event": "remove", "ids": [job_id]})
+    monitor.handle({"event": "dismiss"})
+    assert monitor.dialog is None
+    assert client.queue.state(job_id) is JobState.WAITING
+
+
+def test_bulk_leaves_out_jobs_in_other_states(client, jobs, monitor):
+    failed, waiting = jobs.failed(), jobs.waiting()
+    monitor.handle({"event": "retry", "ids": [failed, waiting]})
+    assert client.queue.state(failed) is JobState.WAITING
+    monitor.handle({"event": "remove", "ids": [jobs.active(), failed]})
+    assert monitor.dialog["facts"]["refused"] == 1
+
+
+def test_an_action_on_a_wrong_state_is_refused_in_python(client, jobs, monitor):
+    job_id = jobs.active()
+    with pytest.raises(ActionRefusedError, match="active"):
+        monitor.handle({"event": "remove", "ids": [job_id]})
+    with pytest.raises(ActionRefusedError, match="gone"):
+        monitor.handle({"event": "retry", "ids": ["nobody"]})
+
+
+CHANGES = [
+    {"event": "retry", "ids": ["1"]},
+    {"event": "promote", "ids": ["1"]},
+    {"event": "cancel", "ids": ["1"]},
+    {"event": "remove", "ids": ["1"]},
+    {"event": "rerun", "ids": ["1"]},
+    {"event": "update", "ids": ["1"], "data": "{}"},
+    {"event": "pause"},
+    {"event": "resume"},
+    {"event": "concurrency", "concurrency": 1},
+    {"event": "rate_limit", "maximum": 1, "seconds": 1},
+    {"event": "retry_all"},
+    {"event": "promote_all"},
+    {"event": "clean", "state": "failed", "grace": 0, "limit": 0},
+    {"event": "drain"},
+    {"event": "obliterate"},
+    {"event": "unschedule", "id": "x"},
+]
+
+
+@pytest.mark.parametrize("event", CHANGES, ids=lambda event: event["event"])
+def test_read_only_refuses_every_change(client, event):
+    options = ControllerOptions(permissions=Permissions(is_read_only=True))
+    monitor = MonitorController(client, options)
+    with pytest.raises(ActionRefusedError, match="read-only"):
+        monitor.handle(event)
+    assert monitor.dialog is None
+
+
+def test_the_list_of_changes_is_complete():
+    reading = {"submit", "priority", "export", "verify", "download"}
+    assert {event["event"] for event in CHANGES} == set(Action) - reading
+
+
+MALFORMED = [
+    {},
+    {"event": None},
+    {"event": "nonsense"},
+    {"event": "tab", "tab": "nonsense"},
+    {"event": "tab", "tab": 5},
+    {"event": "page", "page": -1},
+    {"event": "page", "page": "1"},
+    {"event": "page", "page": True},
+    {"event": "page", "page": float("nan")},
+    {"event": "retry"},
+    {"event": "retry", "ids": []},
+    {"event": "retry", "ids": "1"},
+    {"event": "retry", "ids": [1]},
+    {"event": "retry", "ids": ["1"] * 1001},
+    {"event": "search", "query": "x" * 501},
+    {"event": "search", "query": ["x"]},
+    {"event": "concurrency", "concurrency": 0},
+    {"event": "rate_limit", "maximum": 5, "seconds": 0},
+    {"event": "clean", "state": "active", "grace": 0, "limit": 0},
+    {"event": "clean", "state": "failed", "grace": -1, "limit": 0},
+]
+
+
+@pytest.mark.parametrize("event", MALFORMED, ids=str)
+def test_malformed_events_are_refused(monitor, event):
+    with pytest.raises(ActionRefusedError):
+        monitor.handle(event)
+
+
+def test_pause_and_resume(client, monitor):
+    monitor.handle({"event": "pause"})
+    assert client.queue.is_paused()
+    assert monitor.snapshot()["queue"]["is_paused"] is True
+    monitor.handle({"event": "resume"})
+    assert not client.queue.is_paused()
+
+
+def test_concurrency_and_rate_limit(client, monitor):
+    monitor.handle({"event": "concurrency", "concurrency": 4})
+    monitor.handle({"event": "rate_limit", "maximum": 10, "seconds": 1.5})
+    assert client.administration.concurrency() == 4
+    queue = monitor.snapshot()["queue"]
+    assert queue["concurrency"] == 4
+    assert queue["rate_limit"] == {"maximum": 10, "duration": 1500}
+    monitor.handle({"event": "concurrency", "concurrency": None})
+    monitor.handle({"event": "rate_limit", "maximum": None})
+    assert client.administration.concurrency() is None
+    assert monitor.snapshot()["queue"]["rate_limit"] is None
+
+
+def test_oldest_waiting_job_is_told(client, jobs, monitor):
+    first = jobs.waiting()
+    jobs.waiting()
+    monitor.load()
+    created = client.queue.job(first).created_at.timestamp() * 1000
+    assert monitor.snapshot()["queue"]["oldest_waiting_at"] == round(created)
+
+
+def test_queue_details_load_server_and_schedulers(client, monitor):
+    from myia_sdk.queue.job import NewJob
+
+    client.scheduling.upsert(
+        "nightly", every=timedelta(hours=1), template=NewJob(name="certify")
+    )
+    monitor.handle({"event": "queue_details", "is_open": True})
+    state = monitor.snapshot()
+    assert [one["id"] for one in state["schedulers"]] == ["nightly"]
+    assert state["server"]["version"]
+    monitor.handle({"event": "unschedule", "id": "nightly"})
+    confirm(monitor)
+    assert monitor.snapshot()["schedulers"] == []
+
+
+def test_retry_all_and_promote_all_after_confirmation(client, jobs, monitor):
+    failed = [jobs.failed(), jobs.failed()]
+    delayed = jobs.delayed()
+    monitor.handle({"event": "retry_all"})
+    assert monitor.dialog["facts"]["count"] == 2
+    confirm(monitor)
+    monitor.handle({"event": "promote_all"})
+    confirm(monitor)
+    assert {client.queue.state(one) for one in [*failed, delayed]} == {JobState.WAITING}
+
+
+def test_drain_drops_waiting_jobs(client, jobs, monitor):
+    jobs.waiting()
+    finished = jobs.completed() if False else jobs.delayed()
+    monitor.handle({"event": "drain"})
+    confirm(monitor)
+    counts = client.queue.counts()
+    assert (counts[JobState.WAITING], client.queue.state(finished)) == (
+        0,
+        JobState.DELAYED,
+    )
+
+
+def test_obliterate_needs_the_typed_name(client, jobs, monitor, queue_name):
+    jobs.waiting()
+    monitor.handle({"event": "obliterate"})
+    token = monitor.dialog["token"]
+    with pytest.raises(ActionRefusedError, match="Type"):
+        monitor.handle({"event": "confirm", "token": token, "typed": "other"})
+    monitor.handle({"event": "confirm", "token": token, "typed": queue_name})
+    assert sum(client.queue.counts().values()) == 0
+
+
+def test_data_of_a_waiting_job_can_be_edited(client, jobs, monitor):
+    job_id = jobs.waiting()
+    monitor.handle({"event": "update", "ids": [job_id], "data": '{"a": 1}'})
+    assert client.queue.job(job_id).data == {"a": 1}
+    with pytest.raises(ActionRefusedError, match="no JSON"):
+        monitor.handle({"event": "update", "ids": [job_id], "data": "{"})
+
+
+def test_export_disarms_formulas(jobs, monitor):
+    job_id = jobs.waiting("=HYPERLINK(1)")
+    monitor.handle({"event": "export", "ids": [job_id]})
+    (download,) = monitor.take_downloads()
+    (row,) = csv.DictReader(io.StringIO(download["text"]))
+    assert (row["id"], row["name"]) == (job_id, "'=HYPERLINK(1)")
+    assert monitor.take_downloads() == []
+
+
+def test_secrets_in_data_are_masked(client, monitor):
+    from myia_sdk.queue.job import NewJob
+
+    job_id = client.queue.add(
+        NewJob(
+            name="certify",
+            data={"api_key": "sk-canary", "model": {"secret": "env:OPENAI_API_KEY"}},
+        )
+    )
+    monitor.handle({"event": "open", "id": job_id})
+    text = str(monitor.snapshot())
+    assert "sk-canary" not in text
+    assert "env:OPENAI_API_KEY" in text
