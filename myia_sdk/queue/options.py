@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal, NamedTuple, Self
 
 from myia_sdk.errors import InvalidJobError
@@ -308,7 +309,6 @@ class JobOptions:
     def to_record(self) -> dict[str, object]:
         """Return BullMQ's ``opts`` object; what is at its default stays out."""
         record: dict[str, object] = dict(self.extra)
-        record["attempts"] = self.attempts
         values: tuple[tuple[str, object], ...] = (
             ("backoff", self.backoff and self.backoff.to_record()),
             ("delay", milliseconds(self.delay)),
@@ -321,6 +321,7 @@ class JobOptions:
         )
         record.update((name, value) for name, value in values if value)
         said: tuple[tuple[str, object], ...] = (
+            ("attempts", None if self.attempts == 1 else self.attempts),
             ("stackTraceLimit", self.stack_trace_limit),
             ("kl", self.keep_logs),
             ("removeOnComplete", _retention_record(self.remove_on_complete)),
@@ -331,7 +332,8 @@ class JobOptions:
 
     def to_json(self) -> str:
         """Return the ``opts`` field of the job hash."""
-        return encode_json(self.to_record())
+        record = self.to_record()
+        return encode_json(record) if record else "{}"
 
     @classmethod
     def from_record(cls, record: Mapping[str, object]) -> Self:
@@ -357,6 +359,7 @@ class JobOptions:
         )
 
     @classmethod
+    @lru_cache(maxsize=1024)  # most jobs of a queue share a handful of options
     def from_json(cls, text: str) -> Self:
         """Read the ``opts`` field of a job hash.
 

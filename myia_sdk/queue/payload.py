@@ -66,7 +66,9 @@ def _check(value: object) -> None:
     waiting: list[tuple[object, str, int]] = [(value, "$", 0)]
     while waiting:
         item, path, depth = waiting.pop()
-        if isinstance(item, Mapping | list | tuple):
+        if type(item) is str and item.isascii():
+            continue
+        if isinstance(item, (dict, list, tuple, Mapping)):
             if depth >= MAX_DEPTH:
                 raise InvalidJobError(
                     f"The job data nest deeper than {MAX_DEPTH} levels at {path[:200]}."

@@ -236,5 +236,5 @@ def test_wire_fields_always_tell_that_the_job_exists():
     assert "data" not in wire_fields(None)
 
 
-def test_default_options_are_one_number():
-    assert json.loads(JobOptions().to_json()) == {"attempts": 1}
+def test_default_options_take_no_room():
+    assert json.loads(JobOptions().to_json()) == {}

@@ -1,9 +1,15 @@
+local MAX_EVENTS = 10000
+local max_events_of = {}
+
 local function max_events(base)
-  local limit = redis.call('HGET', base .. 'meta', 'opts.maxLenEvents')
-  if not limit then
-    redis.call('HSET', base .. 'meta', 'opts.maxLenEvents', 10000)
+  if not max_events_of[base] then
+    local limit = redis.call('HGET', base .. 'meta', 'opts.maxLenEvents')
+    if not limit then
+      redis.call('HSET', base .. 'meta', 'opts.maxLenEvents', MAX_EVENTS)
+    end
+    max_events_of[base] = tonumber(limit) or MAX_EVENTS
   end
-  return tonumber(limit) or 10000
+  return max_events_of[base]
 end
 
 -- Events are news: a broken stream must not stop the queue, hence pcall.
