@@ -1,0 +1,270 @@
+"""What the queue costs with 10^2, 10^4 and 10^6 jobs in it.
+
+Run ``python -m tests.benchmarks.scale``; ``--sizes 100 10000`` for a short one. It
+starts a server of its own, fills it through pipelines and prints one table: the
+median time of each operation by queue size and the ratio of the largest to the
+smallest, the longest script, and the memory of a waiting job beside BullMQ's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import myia_sdk.queue
+from myia_sdk.queue.administration import QueueAdministration
+from myia_sdk.queue.connection import ConnectionOptions, connect
+from myia_sdk.queue.job import JobOptions, JobState, NewJob
+from myia_sdk.queue.scripts import script
+from myia_sdk.queue.store import JobStore
+from tests.conftest import TEST_SERVER, RedisServer, free_port
+
+LEASE = timedelta(minutes=5)
+RARE = 25
+DATA = {"model": {"name": "credit", "artifact": "sha256:" + "0" * 64}, "suite": "base"}
+INTEROP = Path(__file__).parents[1] / "interop"
+SCRIPTS = Path(myia_sdk.queue.__file__).parent / "scripts"
+NODE_ADD = """
+const { Queue } = require(process.argv[1] + '/bullmq');
+const [host, port, password, name, count, data] = process.argv.slice(2);
+const connection = { host, port: Number(port), password };
+(async () => {
+  const queue = new Queue(name, { connection, prefix: 'myia' });
+  const job = { name: 'certify', data: JSON.parse(data) };
+  for (let i = 0; i < Number(count); i += 1000) {
+    await queue.addBulk(Array(1000).fill(job));
+  }
+  await queue.close();
+})();
+"""
+
+
+def start_server(folder: Path) -> RedisServer:
+    server = RedisServer(
+        folder,
+        free_port(),
+        secrets.token_hex(8),
+        extra=("--appendonly", "no", "--slowlog-log-slower-than", "1000"),
+    )
+    server.start()
+    return server
+
+
+def fill(store: JobStore, size: int) -> float:
+    """Put `size` jobs in line, and as many ids into every other state."""
+    started = time.perf_counter()
+    ids: list[str] = []
+    for first in range(0, size, 5_000):
+        ids += store.add_many(
+            [
+                NewJob(name="certify", data=DATA, labels=labels(n))
+                for n in range(first, min(first + 5_000, size))
+            ]
+        )
+    took = time.perf_counter() - started
+    due = (store.clock() + 10**9) * 4096
+    scores = {
+        JobState.PRIORITIZED: 2**32,
+        JobState.DELAYED: due,
+        JobState.COMPLETED: store.clock(),
+        JobState.FAILED: store.clock(),
+    }
+    for state, score in scores.items():
+        for first in range(0, size, 5_000):
+            some = ids[first : first + 5_000]
+            key = store.keys.base + state
+            store.redis.zadd(key, {one: score + n for n, one in enumerate(some, first)})
+    return took
+
+
+def labels(number: int) -> dict[str, str]:
+    rare = {"batch": "rare"} if number < RARE else {}
+    return {"model": f"model-{number % 20}", **rare}
+
+
+def median_ms(call: object, repeat: int) -> float:
+    times = []
+    for _ in range(repeat):
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times) * 1000
+
+
+def measure(store: JobStore, size: int) -> dict[str, float]:
+    middle = store.redis.lindex(store.keys.wait, size // 2)
+    costs = {
+        "counts": median_ms(store.counts, 200),
+        "one job, first in line": median_ms(
+            lambda: store.job(store.redis.lindex(store.keys.wait, 0)), 200
+        ),
+        "one job, middle of the line": median_ms(lambda: store.job(middle), 200),
+        "search for 25 jobs by label": median_ms(
+            lambda: store.find({"batch": "rare"}), 50
+        ),
+        "monitor refresh": median_ms(lambda: refresh(store), 100),
+    }
+    for state in scores_of_pages():
+        costs[f"page of 25 {state}"] = median_ms(lambda s=state: store.page(s), 100)
+    costs["submit"] = median_ms(lambda: store.add(NewJob(name="c", data=DATA)), 200)
+    costs["claim"] = median_ms(lambda: store.claim("t", LEASE), 200)
+    costs["submit a delayed job"] = median_ms(
+        lambda: store.add(NewJob(name="c", options=JobOptions(delay=LEASE))), 100
+    )
+    return costs
+
+
+def refresh(store: JobStore) -> None:
+    store.counts()
+    store.page(JobState.ACTIVE)
+    store.page(JobState.WAITING)
+
+
+def scores_of_pages() -> list[JobState]:
+    return [state for state in JobState if state is not JobState.WAITING_CHILDREN]
+
+
+def finish_some(store: JobStore, count: int = 200) -> float:
+    """Median of claim to completed, with labels and a small result."""
+
+    def one() -> None:
+        job = store.claim("mine", LEASE).job
+        if job is not None:
+            store.complete(job.id, "mine", {"score": 1}, labels={"verdict": "ok"})
+
+    store.add_many([NewJob(name="certify", data=DATA)] * count)
+    return median_ms(one, count)
+
+
+def heavy_operations(store: JobStore, size: int) -> None:
+    """Operations on everything, which must go in short steps."""
+    store.redis.delete(store.keys.completed, store.keys.failed, store.keys.delayed)
+    store.redis.delete(store.keys.prioritized, store.keys.active)
+    store.add_many([NewJob(name="certify", data=DATA)] * 100)
+    some = min(size, 20_000)
+    ids = store.redis.lrange(store.keys.wait, 0, some - 1)
+    store.redis.ltrim(store.keys.wait, some, -1)
+    due = (store.clock() - 1000) * 4096
+    for first in range(0, some, 5_000):
+        store.redis.zadd(
+            store.keys.delayed, dict.fromkeys(ids[first : first + 5_000], due)
+        )
+    for _ in range(some // 250 + 1):
+        store.claim("due", LEASE)
+    admin = QueueAdministration(store)
+    admin.pause()
+    admin.resume()
+    admin.drain(delayed=True)
+
+
+def longest_scripts(store: JobStore) -> list[tuple[float, str]]:
+    found = []
+    for entry in store.redis.slowlog_get(100):
+        command = entry["command"]
+        text = command.decode() if isinstance(command, bytes) else command
+        if text.startswith(("EVALSHA", "MULTI", "EXEC")):
+            found.append((entry["duration"] / 1000, script_name(text)))
+    return sorted(found, reverse=True)[:3]
+
+
+def script_name(command: str) -> str:
+    parts = command.split()
+    if parts[0] != "EVALSHA":
+        return parts[0]
+    names = {script(path.stem).sha: path.stem for path in SCRIPTS.glob("*.lua")}
+    return names.get(parts[1], parts[1])
+
+
+def memory_per_job(server: RedisServer, count: int = 20_000) -> dict[str, float]:
+    """Bytes per waiting job: ours, ours with labels, BullMQ's."""
+    client = server.client()
+    plain = {
+        "ours": lambda: add_plain(server, count, {}),
+        "ours, with 6 labels": lambda: add_plain(
+            server, count, {f"label{n}": "some value" for n in range(6)}
+        ),
+        "BullMQ (Node)": lambda: add_by_node(server, count),
+    }
+    sizes = {}
+    for name, add in plain.items():
+        client.execute_command("FLUSHALL", "SYNC")
+        before = client.info("memory")["used_memory"]
+        if add():
+            client.delete(*client.scan_iter("*:events"))
+            sizes[name] = (client.info("memory")["used_memory"] - before) / count
+    client.close()
+    return sizes
+
+
+def add_plain(server: RedisServer, count: int, more: dict[str, str]) -> bool:
+    store = JobStore(connect(ConnectionOptions(url=server.url)), "memory")
+    store.add_many([NewJob(name="certify", data=DATA, labels=more)] * count)
+    store.redis.close()
+    return True
+
+
+def add_by_node(server: RedisServer, count: int) -> bool:
+    modules = INTEROP / "node_modules"
+    node = shutil.which("node")
+    if node is None or not modules.exists():
+        return False
+    arguments = ["127.0.0.1", str(server.port), server.password, "memory", str(count)]
+    command = [node, "-e", NODE_ADD, str(modules), *arguments, json.dumps(DATA)]
+    subprocess.run(command, check=True)
+    return True
+
+
+def report(sizes: list[int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        server = start_server(Path(folder))
+        try:
+            _report(server, sizes)
+        finally:
+            server.stop()
+
+
+def _report(server: RedisServer, sizes: list[int]) -> None:
+    client = connect(ConnectionOptions(url=server.url, socket_timeout=30))
+    table: dict[str, dict[int, float]] = {}
+    for size in sizes:
+        client.execute_command("FLUSHALL", "SYNC")
+        store = JobStore(client, "scale")
+        took = fill(store, size)
+        print(f"{size:>9,} jobs added in {took:.1f} s ({size / took:,.0f}/s)")
+        client.slowlog_reset()
+        costs = measure(store, size)
+        costs["claim and complete"] = finish_some(store)
+        for name, cost in costs.items():
+            table.setdefault(name, {})[size] = cost
+        heavy_operations(store, size)
+        for ms, command in longest_scripts(store):
+            print(f"{'':>9} slow: {ms:.1f} ms {command}")
+    print(f"\nmedian, ms, on {TEST_SERVER}")
+    print(f"{'':<30}" + "".join(f"{size:>12,}" for size in sizes) + f"{'ratio':>8}")
+    for name, costs in table.items():
+        row = "".join(f"{costs[size]:>12.3f}" for size in sizes)
+        print(f"{name:<30}{row}{costs[sizes[-1]] / costs[sizes[0]]:>8.2f}")
+    print("\nbytes per waiting job")
+    for name, size in memory_per_job(server).items():
+        print(f"{name:<30}{size:>12,.0f}")
+    client.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[10**2, 10**4, 10**6], metavar="N"
+    )
+    report(parser.parse_args().sizes)
+
+
+if __name__ == "__main__":
+    main()
