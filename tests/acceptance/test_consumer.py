@@ -1,0 +1,148 @@
+"""The stock command runs our queue, shows itself, and ends as it should."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import psutil
+import pytest
+
+from myia_sdk.queue import JobState
+from myia_sdk.queue.administration import QueueAdministration
+from tests.acceptance import app
+from tests.acceptance.worker import (
+    Consumer,
+    assert_clean,
+    ended,
+    lines_of,
+    wait_until,
+)
+
+
+@pytest.fixture
+def start(redis_server, tmp_path):
+    started = []
+
+    def launch(*arguments, **settings):
+        log = tmp_path / f"consumer-{len(started)}.log"
+        started.append(Consumer(redis_server, log, *arguments, **settings))
+        return started[-1]
+
+    yield launch
+    for consumer in started:
+        consumer.close()
+
+
+def pids_of(ledger, count):
+    """Wait for `count` starts in a ledger; return all process ids in them."""
+    lines = wait_until(
+        lambda: found if len(found := lines_of(ledger)) >= count else None,
+        what=f"{count} starts",
+    )
+    return [pid for line in lines for pid in line[4:]]
+
+
+def assert_dead(pids):
+    wait_until(
+        lambda: (
+            not any(
+                psutil.pid_exists(pid)
+                and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+                for pid in pids
+            )
+        ),
+        20,
+        f"the end of {pids}",
+    )
+
+
+@pytest.mark.parametrize("kind", ["thread", "process"])
+def test_stock_command_runs_jobs_and_is_listed_once(start, kind):
+    consumer = start("-w", "2", "-k", kind)
+    ids = [consumer.submit(app.add.s(n)) for n in range(5)]
+    ids += [consumer.submit(app.quick.s(n)) for n in range(5)]
+    values = [ended(consumer.store, job_id).return_value for job_id in ids]
+    assert values == [1, 2, 3, 4, 5] * 2
+    assert_clean(consumer.store, ids)
+    (worker,) = QueueAdministration(consumer.store).workers()
+    assert worker.is_listed
+    assert consumer.store.job(ids[0]).processed_by == worker.name
+    consumer.process.send_signal(signal.SIGINT)
+    assert consumer.process.wait(timeout=30) == 0
+    assert consumer.store.command("HLEN", consumer.store.keys.sdk("workers")) == 0
+
+
+def test_idle_worker_takes_a_job_at_once(start):
+    consumer = start("-w", "2")
+    ended(consumer.store, consumer.submit(app.quick.s(1)))
+    delays = []
+    for number in range(5):
+        asked = time.monotonic()
+        ended(consumer.store, consumer.submit(app.quick.s(number)))
+        delays.append(time.monotonic() - asked)
+    print(f"submit to seen as done: {sorted(delays)[2] * 1000:.1f} ms (median of 5)")
+    assert min(delays) < 2
+
+
+def test_sigterm_lets_jobs_end_and_puts_the_rest_back_uncharged(start, tmp_path):
+    """F4, over Python sleep, CPU loop, native call and a process tree."""
+    ledger, short = tmp_path / "ledger", tmp_path / "short"
+    consumer = start("-w", "5", "-t", "2")
+    kinds = ["sleep", "cpu", "native", "tree"]
+    hanging = [consumer.submit(app.hang.s(str(ledger), kind)) for kind in kinds]
+    ending = consumer.submit(app.effect.s(str(short), 1))
+    waiting = [consumer.submit(app.quick.s(n)) for n in range(2)]
+    pids = pids_of(ledger, 4) + pids_of(short, 1)
+    asked = time.monotonic()
+    consumer.process.terminate()
+    assert consumer.process.wait(timeout=30) == 0
+    print(f"exit {time.monotonic() - asked:.1f} s after SIGTERM with -t 2")
+    assert_dead(pids)
+    job = consumer.store.job(ending)
+    assert (job.state, job.attempts_made) == (JobState.COMPLETED, 1)
+    for job_id in hanging:
+        job = consumer.store.job(job_id)
+        assert (job.state, job.attempts_made) == (JobState.WAITING, 0)
+        assert job.failed_reason is None
+    assert {consumer.store.state(job_id) for job_id in waiting} == {JobState.WAITING}
+
+
+def test_second_signal_ends_at_once(start, tmp_path):
+    ledger = tmp_path / "ledger"
+    consumer = start("-t", "600")
+    job_id = consumer.submit(app.hang.s(str(ledger), "native"))
+    pids = pids_of(ledger, 1)
+    consumer.process.terminate()
+    wait_until(lambda: "Shutting down" in consumer.log.read_text(), what="the drain")
+    consumer.process.terminate()
+    assert consumer.process.wait(timeout=30) == 0
+    assert_dead(pids)
+    job = consumer.store.job(job_id)
+    assert (job.state, job.attempts_made) == (JobState.WAITING, 0)
+
+
+def test_time_limit_and_cancel_stop_every_body(start, tmp_path):
+    """F5 and F6 through the queue."""
+    ledger = tmp_path / "ledger"
+    consumer = start("-w", "8")
+    kinds = ["sleep", "cpu", "native", "tree"]
+    timed, cancelled = {}, {}
+    for kind in kinds:
+        task = app.hang.s(str(ledger), kind, timeout=0.7)
+        task.retries = 0
+        timed[kind] = consumer.submit(task)
+        cancelled[kind] = consumer.submit(app.hang.s(str(ledger), kind))
+    pids = pids_of(ledger, 8)
+    asked = time.monotonic()
+    for job_id in cancelled.values():
+        QueueAdministration(consumer.store).cancel(job_id)
+    for kind in kinds:
+        found = ended(consumer.store, cancelled[kind])
+        print(f"{kind}: cancelled within {time.monotonic() - asked:.2f} s")
+        assert (found.failed_reason, found.attempts_made) == ("cancelled", 1)
+        found = ended(consumer.store, timed[kind])
+        assert found.failed_reason == "timed out after 0.7 s"
+        over = (found.finished_at - found.processed_at).total_seconds() - 0.7
+        print(f"{kind}: timed out {over:.2f} s over, start of the child included")
+    assert_dead(pids)
