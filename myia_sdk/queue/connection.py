@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -161,12 +162,12 @@ def _client(options: ConnectionOptions) -> RedisClient:
         return _sentinel_client(options, common)
     if options.cluster:
         return _cluster_client(options, common)
+    if options.socket_path or (options.url or "").startswith("unix:"):
+        del common["socket_keepalive"]
     if options.url:
         tls = _tls(options) if options.url.startswith("rediss:") else {}
         return redis.Redis.from_url(options.url, **common, **tls)
     if options.socket_path:
-        for name in ("socket_keepalive", "socket_connect_timeout"):
-            del common[name]
         return redis.Redis(
             unix_socket_path=options.socket_path, **_login(options), **common
         )
@@ -287,10 +288,7 @@ def wrap_errors(address: str) -> Iterator[None]:
     try:
         yield
     except NoPermissionError as error:
-        raise QueueError(
-            f"The Redis user at {address} may not do this: {error}. Grant the "
-            "commands of its role; the README lists them."
-        ) from error
+        raise QueueError(_no_permission(address, error)) from error
     except _LOGIN_ERRORS as error:
         raise QueueConnectionError(
             f"Redis at {address} refused the login; check REDIS_USERNAME and "
@@ -306,7 +304,20 @@ def wrap_errors(address: str) -> Iterator[None]:
             "REDIS_HOST and REDIS_PORT."
         ) from error
     except RedisError as error:
+        if _FORBIDDEN.search(str(error)):
+            raise QueueError(_no_permission(address, error)) from error
         raise QueueError(f"Redis at {address} refused: {_advice(error)}") from error
+
+
+#: How servers name a command that a script may not run for this user.
+_FORBIDDEN = re.compile(r"ACL failure|NOPERM|user executing the script can't run")
+
+
+def _no_permission(address: str, error: RedisError) -> str:
+    return (
+        f"The Redis user at {address} may not do this: {str(error).rstrip('.')}. Grant "
+        "the commands of its role; the README lists them."
+    )
 
 
 def _cause(error: BaseException) -> str:
