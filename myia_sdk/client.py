@@ -358,6 +358,12 @@ class Client(Reading, Operations):
 
         return Batch.load(self, batch_id)
 
+    def suites(self) -> list[str]:
+        """Return the names of the suites that come with the SDK."""
+        from myia_sdk.certification.suites import list_suites
+
+        return list_suites()
+
     def job(self, job_id: str) -> JobHandle:
         """Return the handle of a job.
 

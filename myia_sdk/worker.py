@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.certify import SECRET_SCHEME, certify, secret_names
@@ -31,7 +32,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Imported once by the fork server, so that each job starts in milliseconds.
-PRELOAD = ("myia_sdk.certify",)
+#: Those of extras that are not installed are passed over.
+PRELOAD = (
+    *("myia_sdk.certify", "pandas", "pyarrow.dataset", "scipy.stats", "skops.io"),
+    *("sklearn.ensemble", "sklearn.linear_model", "sklearn.metrics", "sklearn.dummy"),
+    *("sklearn.model_selection", "sklearn.pipeline", "sklearn.impute"),
+    "fsspec.implementations.local",
+    "myia_sdk.certification.models.sklearn",
+    "myia_sdk.certification.checks.classifier",
+)
 #: What boto3 reads; only Bedrock models and artifact stores on S3 need it.
 AWS_VARIABLES = (
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
@@ -53,7 +62,7 @@ def create_huey(settings: Settings) -> BullHuey:
         settings.certification_queue_name,
         prefix=settings.bull_queue_prefix,
         options=settings.connection_options(),
-        preload=PRELOAD,
+        preload=filter(_is_installed, PRELOAD),
         limits=Limits(memory_bytes=_bytes(settings.worker_memory_limit)),
         keep_completed=Retention(count=settings.certification_keep_completed),
         keep_failed=Retention(count=settings.certification_keep_failed),
@@ -70,6 +79,10 @@ def create_huey(settings: Settings) -> BullHuey:
         queue_access=False,
     )(certify)
     return instance
+
+
+def _is_installed(module: str) -> bool:
+    return find_spec(module.partition(".")[0]) is not None
 
 
 def _bytes(megabytes: int | None) -> int | None:

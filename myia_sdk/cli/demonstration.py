@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from myia_sdk.errors import JobFailedError, MissingExtraError
 from myia_sdk.waiting import follow, progress_share
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SUITE = "classifier-baseline"
 REASONS = 3
+STYLES = {"certified": "green", "quality_warning": "yellow", "failed": "red"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,19 +79,22 @@ class Demonstration:
     def _conclude(
         self, exhibits: Sequence[Exhibit], handles: Sequence[JobHandle]
     ) -> bool:
-        table = Table(title="Verdicts", title_justify="left", show_lines=True)
-        for column in ("model", "verdict", "score", "why", "expected"):
-            table.add_column(column, overflow="fold")
+        table = Table(
+            title="Verdicts", title_justify="left", show_lines=True, expand=True
+        )
+        table.add_column("model", ratio=2)
+        table.add_column("verdict", no_wrap=True)
+        table.add_column("why", ratio=4)
         verdicts = []
         for exhibit, handle in zip(exhibits, handles, strict=True):
-            verdict, score, reasons = _outcome(handle)
-            verdicts.append(verdict in exhibit.expected)
+            verdict, score, why = _outcome(handle)
+            is_expected = verdict in exhibit.expected
+            verdicts.append(is_expected)
+            mark = "as expected" if is_expected else "NOT expected"
             table.add_row(
-                f"[b]{exhibit.name}[/b]\n{exhibit.story}",
-                verdict,
-                score,
-                "\n".join(reasons),
-                " or ".join(exhibit.expected),
+                Text.assemble((exhibit.name, "bold"), f"\n{exhibit.story}"),
+                Text.assemble((verdict, STYLES.get(verdict, "")), f"\n{score}\n{mark}"),
+                Text("\n".join(why)),
             )
         self._console.print(table)
         is_as_expected = all(verdicts)
@@ -174,7 +179,8 @@ def _outcome(handle: JobHandle) -> tuple[str, str, list[str]]:
         report = handle.report()
     except JobFailedError as error:
         return "not measured", "", [error.reason]
-    return str(report.verdict), f"{report.score:.0f} ({report.rating})", reasons(report)
+    score = f"score {report.score:.0f}, {report.rating}"
+    return str(report.verdict), score, reasons(report)
 
 
 def reasons(report: Report) -> list[str]:
@@ -182,6 +188,8 @@ def reasons(report: Report) -> list[str]:
     from myia_sdk.certification.report import Outcome
 
     worst = report.with_outcome(Outcome.FAILED) or report.with_outcome(Outcome.WARNED)
-    lines = list(report.reasons[:1])
-    lines += [f"{check.id}: {check.message}" for check in worst[:REASONS]]
-    return lines
+    said = " ".join(report.reasons[:1])
+    lines = [
+        f"{check.id}: {check.message}" for check in worst if check.message not in said
+    ]
+    return [*report.reasons[:1], *lines[:REASONS]]
