@@ -50,29 +50,25 @@ compression, storage
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import sys
 import weakref
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from huey.api import Huey, ResultGroup, Task, TaskWrapper, chord, group
-from huey.constants import EmptyData
+from huey.api import ResultGroup, Task, TaskWrapper, chord, group
 from huey.signals import SIGNAL_ENQUEUED, SIGNAL_SCHEDULED
 from huey.storage import MemoryStorage
-from huey.utils import Error
 
 from myia_sdk.errors import ConfigurationError, QueueError
 from myia_sdk.queue.child import current_channel
 from myia_sdk.queue.connection import ConnectionOptions, connect
 from myia_sdk.queue.current import CurrentJob, running
-from myia_sdk.queue.job import Job, JobState, NewJob
 from myia_sdk.queue.keys import check_queue_name
 from myia_sdk.queue.locks import BullLock, BullRateLimit
-from myia_sdk.queue.messages import Messages, moment_ms, naive_moment, plain, revive
-from myia_sdk.queue.options import MAX_PRIORITY, Backoff, JobOptions, Retention
+from myia_sdk.queue.messages import Messages, plain
 from myia_sdk.queue.payload import encode_json
+from myia_sdk.queue.results import JsonSerializer, TaskResults
 from myia_sdk.queue.sandbox import Limits
 from myia_sdk.queue.storage import BullStorage, RemoteStorage
 from myia_sdk.queue.store import JobStore
@@ -80,45 +76,21 @@ from myia_sdk.queue.tasks import (
     BullTaskWrapper,
     Finished,
     TaskOptions,
-    bind_arguments,
-    function_of,
-    options_of,
-    unbind_arguments,
 )
+from myia_sdk.queue.translation import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from myia_sdk.queue.connection import RedisClient
     from myia_sdk.queue.consumer import BullConsumer
+    from myia_sdk.queue.job import Job
+    from myia_sdk.queue.options import Backoff, Retention
 
 logger = logging.getLogger(__name__)
 
-#: Bull's priority of Huey's 0 when priorities are used: room on both sides.
-MIDDLE_PRIORITY = 1_000_000
-#: Private hash field with what Huey knows about a job and Bull does not.
-HUEY_FIELD = "huey"
-#: Private hash field with the job's own time limit, milliseconds.
-TIMEOUT_FIELD = "timeout"
-#: What reading somebody else's records may raise.
-MALFORMED = (TypeError, ValueError, KeyError, AttributeError, RecursionError)
-#: Jobs read by `pending` and `scheduled` when no limit is given.
-DEFAULT_LISTING = 1000
 
-
-class JsonSerializer:
-    """Values of locks, revocations and errors as JSON texts."""
-
-    def serialize(self, value: object) -> str:
-        """Return the text of a value."""
-        return encode_json(plain(value))
-
-    def deserialize(self, text: str) -> Any:  # noqa: ANN401  # JSON
-        """Return the value of a text that this queue wrote."""
-        return revive(json.loads(text))
-
-
-class BullHuey(Huey):
+class BullHuey(TaskResults):
     """A Huey whose queue is Bull's, in Redis.
 
     Parameters
@@ -258,11 +230,6 @@ class BullHuey(Huey):
         self._options = _connection_options(options, client, connection)
         self._redis, self._store = client, None
 
-    @property
-    def is_in_memory(self) -> bool:
-        """True in immediate mode, where Huey's own memory store is used."""
-        return isinstance(self.storage, MemoryStorage)
-
     def get_task_wrapper_class(self) -> type[TaskWrapper]:
         """Return the wrapper that keeps our options (Huey's hook)."""
         return BullTaskWrapper
@@ -274,18 +241,14 @@ class BullHuey(Huey):
     @property
     def storage(self) -> Any:  # noqa: ANN401  # any of Huey's storages
         """Values, locks and limits; in a sandbox child they ask the worker."""
-        if current_channel() is not None and not self.is_immediate_in_memory:
+        is_memory = isinstance(self._storage, MemoryStorage)
+        if current_channel() is not None and not is_memory:
             return RemoteStorage(self.name)
         return self._storage
 
     @storage.setter
     def storage(self, value: object) -> None:
         self._storage = value
-
-    @property
-    def is_immediate_in_memory(self) -> bool:
-        """True when Huey's memory store was chosen."""
-        return isinstance(getattr(self, "_storage", None), MemoryStorage)
 
     def task(  # noqa: PLR0917  # Huey's signature
         self,
@@ -343,7 +306,7 @@ class BullHuey(Huey):
             context=context,
             name=name,
             expires=expires,
-            timeout=_seconds(timeout),
+            timeout=seconds_of(timeout),
             bull=options,
         )
         return decorator
@@ -363,7 +326,7 @@ class BullHuey(Huey):
             has_queue_access=options.pop("queue_access", True),
             home=_caller(),
         )
-        timeout = _seconds(options.pop("timeout", None))
+        timeout = seconds_of(options.pop("timeout", None))
         return super().periodic_task(
             validate_datetime, timeout=timeout, bull=bull, **options
         )
@@ -373,135 +336,6 @@ class BullHuey(Huey):
         from myia_sdk.queue.consumer import BullConsumer
 
         return BullConsumer(self, **options)
-
-    def task_name(self, task_class: type[Task]) -> str:
-        """Return the full name of a task: ``module.name``."""
-        return str(self._registry.task_to_string(task_class))
-
-    def task_class(self, name: str) -> type[Task]:
-        """Return the task of a full or short name.
-
-        Raises
-        ------
-        QueueError
-            No task, or more than one, has this name.
-        """
-        registry: dict[str, type[Task]] = self._registry._registry  # noqa: SLF001  # Huey lists its own names no other way
-        if name in registry:
-            return registry[name]
-        found = [known for known in registry.values() if known.__name__ == name]
-        if len(found) == 1:
-            return found[0]
-        known = ", ".join(sorted(registry)) or "none"
-        if found:
-            raise QueueError(f"The task name {name!r} is ambiguous; known: {known}.")
-        raise QueueError(
-            f"No task is named {name!r}; this worker knows: {known}. Deploy the code "
-            "that defines it, then retry the job."
-        )
-
-    def job_name(self, task_class: type[Task]) -> str:
-        """Return the name of a task's jobs: the short one where it is unique."""
-        short = str(task_class.__name__)
-        same = [
-            known
-            for known in self._registry._registry.values()  # noqa: SLF001  # see above
-            if known.__name__ == short
-        ]
-        return short if len(same) == 1 else self.task_name(task_class)
-
-    def new_job(self, task: Task) -> NewJob:
-        """Return the job that a task becomes.
-
-        Raises
-        ------
-        InvalidJobError
-            Arguments or options cannot be stored.
-        """
-        wrapped = function_of(task)
-        kwargs = {key: value for key, value in task.kwargs.items() if value is not task}
-        fields = {HUEY_FIELD: encode_json(self.messages.bookkeeping(task))}
-        if task.timeout:
-            fields[TIMEOUT_FIELD] = str(round((_seconds(task.timeout) or 0) * 1000))
-        return NewJob(
-            name=self.job_name(type(task)),
-            data=plain(bind_arguments(wrapped, tuple(task.args), kwargs)),
-            options=JobOptions(
-                attempts=task.retries + 1,
-                backoff=self.backoff_of(task),
-                delay=self._delay_of(task),
-                priority=self._bull_priority(task.priority),
-                job_id=task.id,
-            ),
-            fields=fields,
-        )
-
-    def backoff_of(self, task: Task) -> Backoff | None:
-        """Return the delay between attempts in Bull's terms."""
-        options = options_of(task)
-        if options.backoff is not None:
-            return options.backoff
-        if not task.retry_delay:
-            return None
-        kind = "exponential" if task.retry_backoff == 2 else "fixed"  # noqa: PLR2004  # Bull's doubles
-        delay = timedelta(seconds=_seconds(task.retry_delay) or 0)
-        return Backoff(type=kind, delay=delay)
-
-    def _delay_of(self, task: Task) -> timedelta:
-        if task.eta is None:
-            return timedelta()
-        due = moment_ms(task.eta, is_utc=self.utc)
-        return timedelta(milliseconds=max(due - self.store.clock(), 0))
-
-    def _bull_priority(self, priority: float | None) -> int:
-        if not (self._uses_priorities or priority):
-            return 0
-        return min(max(MIDDLE_PRIORITY - round(priority or 0), 1), MAX_PRIORITY)
-
-    @property
-    def _uses_priorities(self) -> bool:
-        if self._priorities is not None:
-            return self._priorities
-        return any(
-            known.default_priority
-            for known in self._registry._registry.values()  # noqa: SLF001  # see above
-        )
-
-    def task_of(self, job: Job) -> Task:
-        """Return the task that a job calls, with its arguments.
-
-        Raises
-        ------
-        QueueError
-            The name is unknown, or the job's data or bookkeeping are malformed.
-        """
-        record = _bookkeeping(job)
-        name = record.get("task")
-        try:
-            task_class = self.task_class(str(name or job.name))
-        except QueueError:
-            if not name:
-                raise
-            task_class = self.task_class(job.name)
-        try:
-            args, kwargs = unbind_arguments(revive(job.data))
-            task = task_class(
-                args,
-                kwargs,
-                id=job.id,
-                retries=max(job.max_attempts - job.attempts_made - 1, 0),
-                retry_delay=record.get("retry_delay"),
-                retry_backoff=record.get("retry_backoff"),
-            )
-            if TIMEOUT_FIELD in job.fields:
-                task.timeout = float(job.fields[TIMEOUT_FIELD]) / 1000
-            self.messages.restore(task, record)
-        except MALFORMED as exc:
-            raise QueueError(
-                "The job's data or private fields are malformed "
-                f"({type(exc).__name__}: {exc})."
-            ) from exc
-        return task
 
     def enqueue(self, task: Any) -> Any:  # noqa: ANN401  # Huey's signature
         """Put a task, group or chord into the queue (Huey's method).
@@ -536,36 +370,6 @@ class BullHuey(Huey):
         """Run a task here: immediate mode only (Huey's method)."""
         with running(CurrentJob(task.id, task.name, 1, _Silent())):
             return super().execute(task, timestamp)
-
-    def get_raw(self, key: str, peek: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  # Huey's signature
-        """Return the serialised result of a job, or a value (Huey's method)."""
-        if self.is_in_memory:
-            return super().get_raw(key, peek)
-        line = current_channel()
-        if line is not None:
-            found = line.call("result", id=key)
-            return EmptyData if found is None else found
-        found = self.raw_result(key)
-        return EmptyData if found is None else found
-
-    def raw_result(self, key: str) -> str | None:
-        """Return the JSON text of a job's end or of a stored value, else None."""
-        found = self.storage.peek_data(key)
-        if found is not EmptyData:
-            return str(found)
-        job = self.store.job(key)
-        if job is None:
-            return None
-        if job.state == JobState.COMPLETED:
-            return self.serializer.serialize(job.return_value)
-        is_shown = self.store_intermediate_errors and job.state in {
-            JobState.DELAYED,
-            JobState.WAITING,
-            JobState.PRIORITIZED,
-        }
-        if job.failed_reason and (job.state == JobState.FAILED or is_shown):
-            return str(self.serializer.serialize(Error(error_metadata(job))))
-        return None
 
     def _check_chord(self, chord_config: Any, value: object) -> None:  # noqa: ANN401  # ChordConfig
         if self.is_in_memory:
@@ -611,93 +415,6 @@ class BullHuey(Huey):
         """Return a rate limit, for ``with`` or as a decorator (Huey's method)."""
         return BullRateLimit(self, name, limit, per, retry=retry)
 
-    def pending(self, limit: int | None = None) -> list[Task]:
-        """Return the tasks in line, the next to run first."""
-        if self.is_in_memory:
-            return list(super().pending(limit))
-        return self._listed((JobState.WAITING, JobState.PRIORITIZED), limit)
-
-    def scheduled(self, limit: int | None = None) -> list[Task]:
-        """Return the tasks that are not yet due, the next first."""
-        if self.is_in_memory:
-            return list(super().scheduled(limit))
-        return self._listed((JobState.DELAYED,), limit)
-
-    def _listed(self, states: Iterable[JobState], limit: int | None) -> list[Task]:
-        most = limit or DEFAULT_LISTING
-        fields = ("name", "data", "options", "attempts_made", "delay", "created_at")
-        private = (f"field:{HUEY_FIELD}", f"field:{TIMEOUT_FIELD}")
-        tasks: list[Task] = []
-        for state in states:
-            jobs = self.store.page(
-                state, 0, most - 1, newest_first=False, fields=(*fields, *private)
-            )
-            for job in jobs:
-                try:
-                    task = self.task_of(job)
-                except QueueError as exc:
-                    logger.warning("Job %s is not listed: %s", job.id, exc)
-                    continue
-                if state == JobState.DELAYED and job.created_at is not None:
-                    due = (job.created_at + job.delay).timestamp() * 1000
-                    task.eta = naive_moment(due, is_utc=self.utc)
-                tasks.append(task)
-        return tasks[:most]
-
-    def all_results(self) -> dict[str, str]:
-        """Return the ends of jobs by id, as JSON texts, the newest 1,000 per state."""
-        if self.is_in_memory:
-            return dict(super().all_results())
-        found: dict[str, str] = {}
-        for state in (JobState.COMPLETED, JobState.FAILED):
-            fields = ("return_value", "failed_reason", "stacktrace", "attempts_made")
-            for job in self.store.page(state, 0, DEFAULT_LISTING - 1, fields=fields):
-                is_failed = state == JobState.FAILED
-                value = Error(error_metadata(job)) if is_failed else job.return_value
-                found[job.id] = self.serializer.serialize(value)
-        return found
-
-    def flush(self) -> None:
-        """Delete the tasks in line, the scheduled ones, results and counters.
-
-        Running jobs are left alone.
-        """
-        if self.is_in_memory:
-            super().flush()
-            return
-        from myia_sdk.queue.administration import QueueAdministration
-
-        administration = QueueAdministration(self.store)
-        administration.drain(delayed=True)
-        for state in (JobState.COMPLETED, JobState.FAILED):
-            while administration.clean(timedelta(), 1000, state):
-                pass
-        self.storage.flush_results()
-        self.storage.flush_counters()
-
-
-def error_metadata(job: Job) -> dict[str, Any]:
-    """Return what Huey's `TaskException` tells of a failed job."""
-    return {
-        "error": job.failed_reason,
-        "retries": max(job.max_attempts - job.attempts_made, 0),
-        "traceback": job.stacktrace[-1] if job.stacktrace else "",
-        "task_id": job.id,
-    }
-
-
-def _bookkeeping(job: Job) -> dict[str, Any]:
-    text = job.fields.get(HUEY_FIELD)
-    if text is None:
-        return {}
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError) as exc:
-        raise QueueError(f"The job's field {HUEY_FIELD!r} is not JSON: {exc}.") from exc
-    if not isinstance(record, dict):
-        raise QueueError(f"The job's field {HUEY_FIELD!r} is not an object.")
-    return record
-
 
 def _connection_options(
     options: ConnectionOptions | None,
@@ -730,12 +447,6 @@ def _caller() -> str:
     """Return the module whose code calls the decorator."""
     frame = sys._getframe(2)  # noqa: SLF001  # the documented way to the caller
     return str(frame.f_globals.get("__name__", ""))
-
-
-def _seconds(duration: float | timedelta | None) -> float | None:
-    if isinstance(duration, timedelta):
-        return duration.total_seconds()
-    return duration
 
 
 def _without(kwargs: Mapping[str, object], task: object) -> dict[str, object]:

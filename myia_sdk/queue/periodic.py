@@ -6,10 +6,10 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from myia_sdk.queue.huey import HUEY_FIELD, TIMEOUT_FIELD
 from myia_sdk.queue.job import NewJob
 from myia_sdk.queue.options import JobOptions, Retention
 from myia_sdk.queue.payload import encode_json
+from myia_sdk.queue.translation import HUEY_FIELD, TIMEOUT_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
