@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -65,7 +66,9 @@ def write_csv(
     index : bool, default False
         Whether to write the index too; frames of the SDK carry nothing in it.
     """
-    defuse_formulas(frame).to_csv(path, index=index)
+    # Python 3.11 leaves a lone carriage return unquoted, and spreadsheets take what
+    # follows it for a new cell: all texts are quoted.
+    defuse_formulas(frame).to_csv(path, index=index, quoting=csv.QUOTE_NONNUMERIC)
 
 
 def write_excel(

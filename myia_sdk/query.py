@@ -1,13 +1,14 @@
 """Which jobs to read, and how to read them as a frame in few round trips.
 
-What the server can select, it selects: states, ids, places. The rest is selected on
-the few fields it needs, before the others are read.
+What the server can select, it selects: states, ids, places, and labels and words
+through the search index. The rest is selected on the few fields it needs, before the
+others are read.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import pandas as pd
 
 from myia_sdk.errors import ConfigurationError
 from myia_sdk.frames import fields_of, jobs_frame
-from myia_sdk.queue.job import JobState
+from myia_sdk.queue.job import JobState, epoch_ms
 from myia_sdk.queue.listing import (
     STATE_KEYS,
     Places,
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT = 1_000
 #: Reading more jobs than this shows a progress bar; fewer take about a second.
 BAR_FROM = 10_000
+#: "All of them", where a number is asked for.
+EVERYTHING = 2**31
+MILLISECOND = timedelta(milliseconds=1)
+#: A job ends after it was created, but two machines may disagree on the time.
+CLOCKS_APART = timedelta(minutes=5)
 #: Filters on a label, by parameter; ``tag`` looks into a list.
 LABEL_FILTERS = ("model", "suite", "region", "batch", "verdict", "submitter")
 
@@ -58,7 +64,7 @@ class JobQuery:
     batch: str | None = None
     verdict: str | None = None
     submitter: str | None = None
-    #: Text within the reason of the last failure, whatever its case.
+    #: Words within the reason of the last failure, whatever their case.
     text: str | None = None
     newest_first: bool = True
 
@@ -68,6 +74,11 @@ class JobQuery:
         asked = {name: getattr(self, name) for name in LABEL_FILTERS}
         asked["tags"] = self.tag
         return {name: value for name, value in asked.items() if value is not None}
+
+    @property
+    def is_search(self) -> bool:
+        """Whether the search index can narrow it."""
+        return self.ids is None and bool(self.labels or self.text)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -86,7 +97,8 @@ class JobQuery:
             )  # fmt: skip
         if self.text is not None:
             reason = frame["reason"].str.lower()
-            wanted &= reason.str.contains(self.text.lower(), regex=False, na=False)
+            for word in self.text.lower().split():
+                wanted &= reason.str.contains(word, regex=False, na=False)
         if self.since:
             wanted &= frame["created_at"] >= self.since
         if self.until:
@@ -95,8 +107,8 @@ class JobQuery:
 
 
 def _has_tag(tags: pd.Series, tag: str) -> pd.Series:
-    padded = "," + tags.fillna("") + ","
-    return padded.str.contains(f",{tag},", regex=False)
+    found = [tag in text.split(",") for text in tags.fillna("")]
+    return pd.Series(found, index=tags.index, dtype=bool)
 
 
 def states_asked(
@@ -178,18 +190,19 @@ def read_jobs(
     Notes
     -----
     One state without filters takes two round trips for up to 1,000 jobs: its ids, their
-    fields. Filters, and several states that hold more than `limit`, add one for the
-    fields they look at, per 1,000 candidates. A job that moves while it is read is
-    reported once.
+    fields. Several states that hold more than `limit`, and times, add one per 1,000
+    candidates for the fields they look at; labels and words go through
+    ``JobStore.find``. A job that moves while it is read is reported once.
     """
     if limit is not None and limit < 1:
         msg = f"limit is {limit}; it must be 1 or more, or None for all."
         raise ConfigurationError(msg)
+    fields = fields_of(columns)
     as_of = datetime.now(UTC)
     places, is_ordered = _candidates(store, query, limit)
-    fields = fields_of(columns)
     truncated = limit is not None and len(places) > limit
-    if query.columns or (truncated and not is_ordered):
+    is_chosen = query.is_search or not query.columns
+    if not is_chosen or (truncated and not is_ordered):
         chosen, truncated = _choose(store, query, places, limit, is_ordered=is_ordered)
         places, is_ordered = chosen, True
     elif truncated:
@@ -209,14 +222,33 @@ def _candidates(
         places = places_of(store, query.ids)
         rows = [i for i, state in enumerate(places.states) if state in query.states]
         return _pick(places, rows), True
+    # One more than wanted tells whether there are more.
+    most = None if limit is None else limit + 1
+    if query.is_search:
+        return _found(store, query, most), True
     places = list_ids(
         store,
         query.states,
-        # One more than wanted tells whether there are more.
-        limit=None if limit is None or query.columns else limit + 1,
+        limit=None if query.columns else most,
         newest_first=query.newest_first,
+        since_ms=None if query.since is None else epoch_ms(query.since - CLOCKS_APART),
     )
     return places, len(query.states) == 1
+
+
+def _found(store: JobStore, query: JobQuery, most: int | None) -> Places:
+    jobs = store.find(
+        query.labels,
+        states=query.states,
+        since=query.since,
+        until=None if query.until is None else query.until - MILLISECOND,
+        text=query.text,
+        limit=EVERYTHING if most is None else most,
+        newest_first=query.newest_first,
+        fields=("state",),
+    )
+    states = [job.state for job in jobs if job.state is not None]
+    return Places([job.id for job in jobs if job.state is not None], states)
 
 
 def _choose(

@@ -91,7 +91,8 @@ class Reading:
         tag : str, optional
             Only jobs that carry this tag.
         text : str, optional
-            Only jobs whose reason of failure contains this text, whatever its case.
+            Only jobs whose reason of failure has these words, whatever their case.
+            Whole words are found among all jobs, parts of words among the newest.
         since, until : datetime or str, optional
             Only jobs created in this time, `until` excluded; with a time zone.
         newest_first : bool, default True

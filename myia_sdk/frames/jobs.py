@@ -24,7 +24,7 @@ from myia_sdk.frames.columns import (
     ordered,
     texts_of,
 )
-from myia_sdk.frames.hashes import HashReader, percent_of
+from myia_sdk.frames.hashes import LARGEST, HashReader, finite, percent_of
 from myia_sdk.queue.job import LABEL_PREFIX, JobState
 from myia_sdk.queue.listing import JobTable
 
@@ -93,8 +93,9 @@ def _word_label(name: str, dtype: pd.CategoricalDtype, doc: str) -> JobColumn:
 
 
 def _natural(name: str, attribute: str, field: str, doc: str) -> JobColumn:
+    getter = attrgetter(attribute)
     return JobColumn(
-        *(name, INTEGER, attrgetter(attribute), doc),
+        *(name, INTEGER, lambda job: min(getter(job), LARGEST), doc),
         read=lambda hashes: hashes.naturals(field),
         fields=(field,),
     )
@@ -121,10 +122,7 @@ def _between(name: str, start: JobColumn, end: JobColumn, doc: str) -> JobColumn
 
 
 def _score(job: Job) -> float | None:
-    try:
-        return float(job.labels["score"])
-    except (KeyError, ValueError):
-        return None
+    return finite(job.labels.get("score"))
 
 
 def _json(attribute: str) -> Callable[[Job], str | None]:
@@ -144,14 +142,6 @@ def _payload(name: str, attribute: str, field: str, doc: str) -> JobColumn:
         read=lambda hashes: hashes.texts(field),
         fields=(field,),
     )
-
-
-def _last_trace(text: str | None) -> str | None:
-    try:
-        traces = json.loads(text or "[]")
-    except ValueError:
-        return text
-    return str(traces[-1]) if isinstance(traces, list) and traces else None
 
 
 _CREATED = _time("created_at", "timestamp", "when it was submitted")
@@ -197,7 +187,8 @@ JOB_COLUMNS: tuple[JobColumn, ...] = (
     _natural("priority", "priority", "priority", "0 is first in line, then 1, 2, ..."),
     _natural("attempts_made", "attempts_made", "atm", "attempts that ended"),
     JobColumn(
-        *("max_attempts", INTEGER, attrgetter("max_attempts"), "attempts allowed"),
+        *("max_attempts", INTEGER, lambda job: min(job.max_attempts, LARGEST)),
+        "attempts allowed",
         read=lambda hashes: hashes.max_attempts("opts"),
         fields=("opts",),
     ),
@@ -221,9 +212,7 @@ JOB_COLUMNS: tuple[JobColumn, ...] = (
         ),
         "last stack trace",
         opt_in=True,
-        read=lambda hashes: texts_of(
-            [_last_trace(text) for text in hashes.table.fields["stacktrace"]]
-        ),
+        read=lambda hashes: hashes.last_traces("stacktrace"),
         fields=("stacktrace",),
     ),
     _text(

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from myia_sdk.queue.job import JobState
+from myia_sdk.queue.job import FINISHED_STATES, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from myia_sdk.queue.reading import Command, JobReader
 
@@ -86,7 +86,7 @@ def list_ids(
     *,
     limit: int | None,
     newest_first: bool = True,
-    progress: Callable[[int], None] | None = None,
+    since_ms: int | None = None,
 ) -> Places:
     """Return the first ids of each state, one state after the other.
 
@@ -103,8 +103,8 @@ def list_ids(
         Most ids of a state; ``None`` for all.
     newest_first : bool, default True
         Whether a state begins with what entered it last.
-    progress : callable, optional
-        Told how many ids were found after each round trip.
+    since_ms : int, optional
+        Leave out jobs that ended before this time, epoch milliseconds.
     """
     lines = [(state, key) for state in states for key in STATE_KEYS[state]]
     parts: dict[_Line, list[str]] = {
@@ -114,7 +114,11 @@ def list_ids(
     while unread:
         asked = [(line, _at_once(limit, len(parts[line]))) for line in unread]
         replies = reader.batch(
-            _range(reader, line, len(parts[line]), count, newest_first=newest_first)
+            _range(
+                *(reader, line, len(parts[line]), count),
+                newest_first=newest_first,
+                since_ms=since_ms,
+            )
             for line, count in asked
         )
         unread = []
@@ -122,8 +126,6 @@ def list_ids(
             parts[line].extend(_in_order(line, reply, newest_first=newest_first))
             if len(reply) == count and len(parts[line]) != limit:
                 unread.append(line)
-        if progress:
-            progress(sum(map(len, parts.values())))
     return _merged(states, parts, limit)
 
 
@@ -148,16 +150,25 @@ def _at_once(limit: int | None, have: int) -> int:
 
 
 def _range(
-    reader: JobReader, line: _Line, start: int, count: int, *, newest_first: bool
+    reader: JobReader,
+    line: _Line,
+    start: int,
+    count: int,
+    *,
+    newest_first: bool,
+    since_ms: int | None,
 ) -> Command:
     state, key = line
     stop = start + count - 1
     name = reader.keys.base + key
     if state in LIST_STATES:
         # The head is the newest: the oldest are read from the tail, last one first.
-        return ("LRANGE", name, start, stop) if newest_first else (
-            "LRANGE", name, -stop - 1, -start - 1,
-        )  # fmt: skip
+        first, last = (start, stop) if newest_first else (-stop - 1, -start - 1)
+        return ("LRANGE", name, first, last)
+    if since_ms is not None and state in FINISHED_STATES:
+        bounds = ("+inf", since_ms) if newest_first else (since_ms, "+inf")
+        order = ("REV",) if newest_first else ()
+        return ("ZRANGE", name, *bounds, "BYSCORE", *order, "LIMIT", start, count)
     return ("ZREVRANGE" if newest_first else "ZRANGE", name, start, stop)
 
 
