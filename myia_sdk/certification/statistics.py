@@ -158,6 +158,40 @@ def expected_calibration_error(
     return float(np.abs(gap[count > 0]).sum() / len(confidence))
 
 
+def calibration_bins(
+    confidence: np.ndarray, correct: np.ndarray, bins: int = 15
+) -> list[dict[str, float | int]]:
+    """Describe the bins of `expected_calibration_error` that hold predictions.
+
+    Parameters
+    ----------
+    confidence, correct, bins
+        As for `expected_calibration_error`.
+
+    Returns
+    -------
+    list of dict
+        ``low high count confidence accuracy``: bounds, number of rows, their mean
+        confidence, and the share of them that was right.
+    """
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    count = np.bincount(place, minlength=bins)
+    sure, right = (
+        np.bincount(place, values, bins) / np.maximum(count, 1)
+        for values in (confidence, correct)
+    )
+    return [
+        {
+            "low": one / bins,
+            "high": (one + 1) / bins,
+            "count": int(count[one]),
+            "confidence": float(sure[one]),
+            "accuracy": float(right[one]),
+        }
+        for one in np.flatnonzero(count).tolist()
+    ]
+
+
 def brier_score(probabilities: np.ndarray, truth: np.ndarray) -> float:
     """Mean squared distance between probabilities and the one-hot truth.
 

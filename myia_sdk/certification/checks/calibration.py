@@ -21,6 +21,7 @@ from myia_sdk.certification.statistics import (
     benjamini_hochberg,
     brier_score,
     brier_skill,
+    calibration_bins,
     expected_calibration_error,
 )
 
@@ -45,9 +46,8 @@ def calibration(context: CheckContext) -> Measurement:
         return Measurement.skipped(_NO_PROBABILITIES)
     shares, truth = probabilities(context), class_positions(context)
     right = np.argmax(shares, axis=1) == truth
-    error = expected_calibration_error(
-        shares.max(axis=1), right, int(number(context, "bins"))
-    )
+    sure, bins = shares.max(axis=1), int(number(context, "bins"))
+    error = expected_calibration_error(sure, right, bins)
     skill = brier_skill(shares, truth)
     is_useless = bool(skill <= 0)
     return Measurement(
@@ -61,7 +61,11 @@ def calibration(context: CheckContext) -> Measurement:
         suggestions=(
             "Calibrate the model: sklearn.calibration.CalibratedClassifierCV.",
         ),
-        details={"brier": brier_score(shares, truth), "brier_skill": skill},
+        details={
+            "brier": brier_score(shares, truth),
+            "brier_skill": skill,
+            "bins": calibration_bins(sure, right, bins),
+        },
     )
 
 
