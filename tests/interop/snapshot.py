@@ -71,7 +71,15 @@ def _field(name, value):
         return "masked"
     if name in JSON_FIELDS:
         value = json.loads(value)
-    return {k: _option(k, v) for k, v in value.items()} if name == "opts" else value
+    if name == "stacktrace":
+        return [trace.partition("\n")[0] for trace in value]
+    return _options(value) if name == "opts" else value
+
+
+def _options(record):
+    # One attempt is 0, 1 or nothing.
+    said = {k: v for k, v in record.items() if k != "attempts" or v > 1}
+    return {name: _option(name, value) for name, value in said.items()}
 
 
 def _option(name, value):

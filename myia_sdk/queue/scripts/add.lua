@@ -107,6 +107,8 @@ local function duplicate()
   end
   if keep_last and redis.call('LPOS', base .. 'active', owner) then
     postpone(key, owner)
+  elseif replace then
+    return owner
   elseif extend and ttl > 0 then
     redis.call('SET', key, owner, 'PX', ttl)
   end

@@ -8,7 +8,7 @@ local again = 0
 for _, id in ipairs(ids) do
   redis.call('ZREM', base .. state, id)
   if redis.call('EXISTS', base .. id) == 1 then
-    run_again(base, id, state, ARGV[4] == '1')
+    run_again(base, id, state, ARGV[4] == '1', 'LPUSH')
     again = again + 1
   end
 end

@@ -1,4 +1,4 @@
--- include: event enqueue priority options index cancel-request
+-- include: event enqueue priority index cancel-request
 -- What the last run left on a job and the next one must not inherit.
 local END_LABELS = { 'verdict', 'score', 'rating', 'category', 'words' }
 
@@ -19,8 +19,8 @@ local function return_to_parent(base, id, state)
   end
 end
 
--- Put a finished job, already out of its state, back in line.
-local function run_again(base, id, state, reset)
+-- Put a finished job, already out of its state, back in line on the given side.
+local function run_again(base, id, state, reset, side)
   local key = base .. id
   redis.call('HDEL', key, 'finishedOn', 'processedOn',
     state == 'failed' and 'failedReason' or 'returnvalue')
@@ -31,7 +31,7 @@ local function run_again(base, id, state, reset)
     set_label(base, id, name, '')
   end
   withdraw_cancel(base, id)
-  enqueue(base, id, priority_of(base, id), side_of(options_of(base, id)))
+  enqueue(base, id, priority_of(base, id), side)
   return_to_parent(base, id, state)
   trimmed_event(base, 'waiting', 'jobId', id, 'prev', state)
 end
