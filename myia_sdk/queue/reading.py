@@ -7,6 +7,7 @@ from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from redis.cluster import RedisCluster
+from redis.exceptions import OutOfMemoryError
 
 from myia_sdk.errors import ConfigurationError
 from myia_sdk.queue import scripts
@@ -218,13 +219,22 @@ class JobReader:
         self, commands: Iterable[Command], *, transaction: bool = False
     ) -> list[Any]:
         """Send commands in one round trip; the first error is raised."""
-        with (
-            self.wrap_errors(),
-            self.redis.pipeline(transaction=transaction) as pipe,
-        ):
+        sent = list(commands)
+        with self.wrap_errors():
+            try:
+                return self._send(sent, transaction=transaction)
+            except OutOfMemoryError:
+                # Redis 7.0 lets nothing into a transaction while its memory is full,
+                # and a full queue must still be looked at.
+                if not transaction:
+                    raise
+                return self._send(sent, transaction=False)
+
+    def _send(self, commands: Sequence[Command], *, transaction: bool) -> list[Any]:
+        with self.redis.pipeline(transaction=transaction) as pipe:
             for command in commands:
                 pipe.execute_command(*command)
-            return list(pipe.execute()) if len(pipe) else []
+            return list(pipe.execute()) if commands else []
 
     def run(self, name: str, *arguments: scripts.Argument) -> Any:  # noqa: ANN401
         """Run a script of ``queue/scripts`` on this queue."""

@@ -54,7 +54,7 @@ def claimed(store: JobStore, token: str = "token") -> str:
 
 def all_keys(store: JobStore) -> set[str]:
     start = store.keys.base
-    return {key.removeprefix(start) for key in store.redis.scan_iter(f"{start}*")}
+    return {key.removeprefix(start) for key in store.redis.scan_iter(f"{start}*", count=10_000)}
 
 
 def wake_up(store: JobStore) -> dict[str, float]:

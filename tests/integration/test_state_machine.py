@@ -64,6 +64,9 @@ class QueueMachine(RuleBasedStateMachine):
         self.tokens = 0
 
     def teardown(self):
+        own = [self.store.keys.base + key for key in all_keys(self.store)]
+        if own:
+            self.client.delete(*own)
         self.client.close()
 
     def pick(self, number, *states):

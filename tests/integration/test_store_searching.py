@@ -35,7 +35,7 @@ def fail(store, reason, **labels):
 
 
 def index_entries(store):
-    keys = list(store.redis.scan_iter(store.keys.sdk("index", "*")))
+    keys = list(store.redis.scan_iter(store.keys.sdk("index", "*"), count=10_000))
     return {key: store.redis.zcard(key) for key in keys}
 
 
