@@ -45,7 +45,7 @@ logger = logging.getLogger("huey.consumer")
 #: seconds: below the 30 s after which Kubernetes kills.
 DEFAULT_GRACE_SECONDS = 25.0
 #: Time for killed jobs to go back in line, seconds.
-RETURN_SECONDS = 5.0
+RETURN_SECONDS = 3.0
 #: How long an idle slot waits for its turn before it looks at the stop flag.
 TURN_SECONDS = 0.2
 #: A claim loop that has not come round for this long is not alive, seconds.

@@ -117,7 +117,7 @@ class Executor:
             return
         self._emit(signals.SIGNAL_EXECUTING, task)
         verdict = self._attempt(entry, task)
-        if self._was_stopped(entry, task):
+        if self._was_stopped(entry, task, verdict):
             return
         if isinstance(verdict, Success):
             self._succeed(entry, task, verdict)
@@ -262,17 +262,17 @@ class Executor:
 
         return answer
 
-    def _was_stopped(self, entry: Running, task: Task) -> bool:
+    def _was_stopped(
+        self, entry: Running, task: Task, verdict: Success | Failure
+    ) -> bool:
         """Handle a run that we stopped; True when its end is settled thereby."""
-        if entry.cause is None:
-            return False
-        if entry.cause == StopCause.LOST:
+        if entry.is_lost:
             self._drop(entry, "its lease was lost")
-        elif entry.cause == StopCause.SHUTDOWN:
-            logger.info("Job %s goes back in line: the worker ends.", task.id)
-            self._emit(signals.SIGNAL_INTERRUPTED, task)
-            store = self.huey.store
-            self._end(entry, lambda: store.put_back(task.id, entry.token))
+            return True
+        if entry.cause is None or isinstance(verdict, Success):
+            return False
+        if entry.cause == StopCause.SHUTDOWN:
+            self._put_back(entry, task)
         else:
             self._emit(signals.SIGNAL_CANCELED, task)
             failure = Failure(
@@ -283,6 +283,12 @@ class Executor:
             )
             self._fail(entry, task, failure)
         return True
+
+    def _put_back(self, entry: Running, task: Task) -> None:
+        logger.info("Job %s goes back in line: the worker ends.", task.id)
+        self._emit(signals.SIGNAL_INTERRUPTED, task)
+        store = self.huey.store
+        self._end(entry, lambda: store.put_back(task.id, entry.token))
 
     def _succeed(self, entry: Running, task: Task, success: Success) -> None:
         finalize = options_of(task).finalize

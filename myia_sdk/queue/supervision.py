@@ -95,6 +95,7 @@ class Supervisor:
         stalled = consumer.store.check_stalled(
             consumer.huey.stalled_interval, consumer.huey.max_stalled_count
         )
+        consumer.outage.end()
         if stalled:
             logger.warning("Recovered stalled jobs: %s", ", ".join(stalled))
 
@@ -121,11 +122,11 @@ class Duty:
         self._due = 0.0
 
     def do_if_due(self) -> None:
-        """Do it when its time has come."""
+        """Do it when its time has come; what fails is done again soon."""
         now = time.monotonic()
         if now >= self._due:
-            self._due = now + self._seconds
             self._work()
+            self._due = now + self._seconds
 
 
 def _beat_of(text: str) -> float:

@@ -181,6 +181,13 @@ def here(fail=False):
     return {"pid": os.getpid(), "attempt": job.attempt}
 
 
+@huey.task(isolate=False)
+def stubborn(ledger):
+    """Keep the worker's own thread busy: no signal and no limit can end it."""
+    note(ledger, "start", current_job().id, 1)
+    time.sleep(600)
+
+
 @huey.task(retries=3, retry_delay=0.05)
 def flaky(ledger, good_from):
     """Fail until the attempt `good_from`."""
@@ -243,3 +250,43 @@ def excuse(word, error):
 @huey.periodic_task(crontab(minute="*"), name="minutely")
 def minutely():
     return None
+
+
+CRASHES = os.environ.get("TEST_CRASHES")
+
+
+def crash_once(point):
+    """Kill this worker, kill -9, the first time it comes to a point."""
+    if not CRASHES:
+        return
+    mark = Path(CRASHES) / point
+    if (Path(CRASHES) / f"{point}.wanted").exists() and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@huey.signal()
+def crash_at_signal(signal, task, *_):
+    if task.name in {"guarded", "quick"}:
+        crash_once(f"{task.name}-{signal}")
+
+
+@huey.post_execute()
+def crash_after(task, value, exception):
+    if task.name == "guarded":
+        crash_once("guarded-stored" if exception is None else "guarded-retried")
+
+
+def crash_in_finalize(job, value):
+    crash_once("guarded-returned")
+    return Finished(value)
+
+
+@huey.task(retries=3, retry_delay=0.05, finalize=crash_in_finalize)
+def guarded(ledger):
+    """Fail once, then return a number; the worker may die anywhere on the way."""
+    job = current_job()
+    note(ledger, "start", job.id, job.attempt)
+    if job.attempt == 1:
+        raise ConnectionError("first attempt")
+    return 40

@@ -110,16 +110,18 @@ def test_sigterm_lets_jobs_end_and_puts_the_rest_back_uncharged(start, tmp_path)
 
 def test_second_signal_ends_at_once(start, tmp_path):
     ledger = tmp_path / "ledger"
-    consumer = start("-t", "600")
-    job_id = consumer.submit(app.hang.s(str(ledger), "native"))
-    pids = pids_of(ledger, 1)
+    consumer = start("-w", "2", "-t", "600")
+    ids = [consumer.submit(app.hang.s(str(ledger), "native"))]
+    ids += [consumer.submit(app.stubborn.s(str(ledger)))]
+    pids = pids_of(ledger, 2)
     consumer.process.terminate()
     wait_until(lambda: "Shutting down" in consumer.log.read_text(), what="the drain")
     consumer.process.terminate()
     assert consumer.process.wait(timeout=30) == 0
     assert_dead(pids)
-    job = consumer.store.job(job_id)
-    assert (job.state, job.attempts_made) == (JobState.WAITING, 0)
+    for job_id in ids:
+        job = consumer.store.job(job_id)
+        assert (job.state, job.attempts_made) == (JobState.WAITING, 0)
 
 
 def test_time_limit_and_cancel_stop_every_body(start, tmp_path):

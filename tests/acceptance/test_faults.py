@@ -225,6 +225,38 @@ def test_job_that_kills_every_worker_ends_failed(redis_server, start, tmp_path):
     assert ended(consumer.store, consumer.submit(app.quick.s(1))).return_value == 2
 
 
+def test_worker_may_die_at_any_step(redis_server, start, tmp_path):
+    """F3: kill -9 of the worker at each step of a job with a retry and a follower."""
+    points = [
+        "guarded-executing",  # claimed, not yet started
+        "guarded-error",  # the attempt failed, nothing is stored
+        "guarded-retried",  # the retry is stored
+        "guarded-returned",  # the child returned, nothing is stored
+        "quick-enqueued",  # about to enqueue the follower
+        "guarded-stored",  # the end is stored, hooks are not yet told
+    ]
+    for point in points:
+        (tmp_path / f"{point}.wanted").touch()
+    ledger = tmp_path / "ledger"
+    settings = {**QUICK, "stalls": 20, "crashes": tmp_path}
+    consumer = start(redis_server, **settings)
+    task = app.guarded.s(str(ledger)).then(app.quick, 2)
+    follower = task.on_complete.id
+    job_id = consumer.submit(task)
+    for _ in points:
+        consumer.restart()
+    job, after = ended(consumer.store, job_id), ended(consumer.store, follower)
+    assert all((tmp_path / point).exists() for point in points)
+    assert (job.state, job.return_value, job.attempts_made) == ("completed", 40, 2)
+    assert (after.state, after.return_value, after.attempts_made) == (
+        "completed",
+        42,
+        1,
+    )
+    assert_clean(consumer.store, [job_id, follower])
+    print(f"F3: {len(points)} deaths, {len(starts(ledger))} starts, 1 end")
+
+
 def test_malformed_entries_do_not_stop_a_worker(own_redis_server, start):
     """F26: noise in every place the worker reads."""
     consumer = start(own_redis_server, **QUICK)

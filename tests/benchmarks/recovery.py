@@ -35,7 +35,7 @@ def percentile(values, share):
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
 
-def report(name, n, lost, duplicates, times, unit="s"):
+def report(name, n, lost, duplicates, times):
     if times:
         spread = " ".join(
             f"{label} {percentile(times, share):.2f}"
@@ -43,9 +43,7 @@ def report(name, n, lost, duplicates, times, unit="s"):
         )
     else:
         spread = "no recovery"
-    print(
-        f"{name:<34} n {n:>3}  lost {lost:>3}  duplicates {duplicates}  {spread} {unit}"
-    )
+    print(f"{name:<34} n {n:>3}  lost {lost:>3}  duplicates {duplicates}  {spread} s")
 
 
 def starts(ledger):
