@@ -63,10 +63,12 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"the server ended with code {process.returncode}")
-        with contextlib.suppress(OSError):
-            with urllib.request.urlopen(url, timeout=1) as answer:
-                if answer.status == 200:
-                    return
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(url, timeout=1) as answer,
+        ):
+            if answer.status == 200:
+                return
         time.sleep(0.05)
     raise TimeoutError(f"{url} did not answer within {READY_WITHIN:.0f} s")
 
@@ -89,6 +91,8 @@ def serve(port: int, api_key: str) -> None:
     parameters.n_parallel = SLOTS
     parameters.n_ctx = CONTEXT * SLOTS
     parameters.use_jinja = True
+    parameters.embedding = True
+    parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     # One thread that does not spin: on busy cores several wait for each other.
     for cpu in (parameters.cpuparams, parameters.cpuparams_batch):
         cpu.n_threads = 1

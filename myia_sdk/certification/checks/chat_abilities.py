@@ -281,11 +281,11 @@ def _is_refusal(reply: Reply) -> bool:
 def _haystack(context: CheckContext, tokens: int, depth: float, code: str) -> str:
     needle = _MATERIAL["needle"]
     per_token = _numbers([context.params["characters_per_token"]])[0]
-    fact, question = needle["fact"].format(code=code), needle["question"]
+    fact, question = str(needle["fact"]).format(code=code), str(needle["question"])
     room = tokens * per_token - len(fact) - len(question)
     sentences = max(2, int(room / len(needle["filler"])))
     before = round(sentences * depth)
-    filler = needle["filler"]
+    filler = str(needle["filler"])
     return filler * before + fact + filler * (sentences - before) + question
 
 

@@ -115,14 +115,14 @@ class CallableChatModel:
 def load(reference: ModelRef, surroundings: Surroundings) -> Model:
     """Call the factory that a reference names and wrap what it returns.
 
-    The factory gets the reference's options as keyword arguments, apart from
-    ``classes`` and ``prices``, which are ours. It may return an estimator, a function,
-    or an adapter of its own.
+    The factory gets the reference's options as keyword arguments, apart from those
+    that the checks read (``abilities classes context_window prices``). It may return
+    an estimator, a function, or an adapter of its own.
     """
     if reference.factory is None or reference.family is None:
         raise ModelRejectedError("A python model needs a factory and a family.")
     factory = find_factory(reference.factory, surroundings.plugins)
-    ours = {"classes", "prices"}
+    ours = {"abilities", "classes", "context_window", "prices"}
     options = {key: v for key, v in reference.options.items() if key not in ours}
     made: Any = factory(**options)
     if isinstance(getattr(made, "family", None), str):
