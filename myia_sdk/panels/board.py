@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import ipywidgets
 
 from myia_sdk.panels.certificates import CertificatesPanel
 from myia_sdk.panels.clean import CleanPanel
-from myia_sdk.panels.displayed import Displayed
-from myia_sdk.panels.form import close_tree
+from myia_sdk.panels.displayed import Displayed, close_tree
 from myia_sdk.panels.guard import KeyGuard
 from myia_sdk.panels.monitor import MonitorPanel
 from myia_sdk.panels.submit import SubmitPanel
@@ -34,6 +34,7 @@ class BoardPanel(Displayed, ipywidgets.VBox):
 
     def __init__(self, client: Client, *, is_read_only: bool = False) -> None:
         self._client = client
+        self.mark = uuid4().hex
         self.submit = SubmitPanel(
             client, is_read_only=is_read_only, on_watch=self._watch
         )
@@ -46,7 +47,7 @@ class BoardPanel(Displayed, ipywidgets.VBox):
             children=[getattr(self, name) for name in names],
             titles=[translate(language, f"tab.{name}") for name in names],
         )
-        super().__init__(children=(self.tabs, KeyGuard()))
+        super().__init__(children=(self.tabs, KeyGuard(mark=self.mark)))
         self.add_class("myia-panel")
         self._enter()
 

@@ -124,7 +124,7 @@ class CleanPanel(FormPanel):
             more,
             self.confirm_box,
             self.message,
-            KeyGuard(),
+            KeyGuard(mark=self.mark),
         )
 
     # What the controller knows, shown.

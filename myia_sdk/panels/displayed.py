@@ -7,6 +7,8 @@ import time
 from typing import Any, ClassVar
 from weakref import WeakSet
 
+import ipywidgets
+
 from myia_sdk.panels.kernel import follow_cells, running_cell, shell
 
 #: Longest wait for the first data when a panel is shown, seconds.
@@ -23,6 +25,8 @@ class Displayed:
     closes the one that cell made before.
     """
 
+    #: Random name of the static copy.
+    mark: str
     _open_panels: ClassVar[WeakSet[Displayed]] = WeakSet()
 
     def _enter(self) -> None:
@@ -65,7 +69,7 @@ class Displayed:
         return getattr(self, "_is_gone", True)
 
     def _static_bundle(self) -> dict[str, str]:
-        mark = getattr(self, "_model_id", "") or ""
+        mark = self.mark
         html = self.to_html()
         return {
             "text/html": f'<div class="myia-static" data-panel="{mark}">{html}</div>',
@@ -116,3 +120,23 @@ class Displayed:
     def close(self) -> None:
         """Stop updating, release every resource, leave a static copy behind."""
         self._leave(keep_output=True)
+
+
+def close_tree(widget: ipywidgets.Widget) -> None:
+    """Close a widget and all below it; ipywidgets only closes the one.
+
+    Parameters
+    ----------
+    widget : Widget
+        Root of the tree. Panels inside it are closed as panels.
+    """
+    if isinstance(widget, Displayed) and not widget.is_gone:
+        widget.close()
+        return
+    for child in getattr(widget, "children", ()):
+        close_tree(child)
+    for name in ("layout", "style"):
+        part = getattr(widget, name, None)
+        if isinstance(part, ipywidgets.Widget):
+            part.close()
+    ipywidgets.Widget.close(widget)

@@ -7,18 +7,18 @@ import threading
 from collections.abc import Callable
 from html import escape
 from typing import Any
+from uuid import uuid4
 
 import ipywidgets
 
 from myia_sdk.errors import MyiaError
-from myia_sdk.panels.displayed import Displayed
+from myia_sdk.panels.displayed import Displayed, close_tree
 
 logger = logging.getLogger(__name__)
 
 #: Runs a piece of work; a thread of its own in notebooks, at once in tests.
 Runner = Callable[[Callable[[], None]], None]
 _LABEL_STYLE = {"description_width": "150px"}
-_WIDE = ipywidgets.Layout(width="100%", max_width="460px", min_width="0")
 
 
 def in_thread(work: Callable[[], None]) -> None:
@@ -42,13 +42,16 @@ class Field(ipywidgets.VBox):
         self.name = name
         self.error = ipywidgets.HTML()
         self.error.add_class("myia-field-error")
-        control.layout = _WIDE
         super().__init__(children=(control, self.error))
         self.add_class(f"myia-field-{name}")
 
     def show_error(self, text: str) -> None:
         """Show what is wrong with the value; an empty text clears it."""
         self.error.value = f"<b>✖ {escape(text)}</b>" if text else ""
+
+
+def _wide() -> ipywidgets.Layout:
+    return ipywidgets.Layout(width="100%", max_width="460px", min_width="0")
 
 
 def text_field(name: str, label: str, hint: str = "", value: str = "") -> Field:
@@ -59,6 +62,7 @@ def text_field(name: str, label: str, hint: str = "", value: str = "") -> Field:
         description=label,
         continuous_update=True,
         style=_LABEL_STYLE,
+        layout=_wide(),
     )
     return Field(control, name)
 
@@ -66,7 +70,7 @@ def text_field(name: str, label: str, hint: str = "", value: str = "") -> Field:
 def choice_field(name: str, label: str, options: list[tuple[str, str]]) -> Field:
     """Return a field to choose one of several options."""
     control = ipywidgets.Dropdown(
-        options=options, description=label, style=_LABEL_STYLE
+        options=options, description=label, style=_LABEL_STYLE, layout=_wide()
     )
     return Field(control, name)
 
@@ -82,6 +86,7 @@ class FormPanel(Displayed, ipywidgets.VBox):
 
     def __init__(self, runner: Runner = in_thread) -> None:
         self._runner = runner
+        self.mark = uuid4().hex
         self.message = ipywidgets.HTML()
         self.message.add_class("myia-message-line")
         super().__init__()
@@ -124,17 +129,3 @@ class FormPanel(Displayed, ipywidgets.VBox):
 
     def _close_widgets(self) -> None:
         close_tree(self)
-
-
-def close_tree(widget: Any) -> None:
-    """Close a widget and all below it; ipywidgets only closes the one."""
-    if isinstance(widget, Displayed) and not widget.is_gone:
-        widget.close()
-        return
-    for child in getattr(widget, "children", ()):
-        close_tree(child)
-    for name in ("layout", "style"):
-        part = getattr(widget, name, None)
-        if isinstance(part, ipywidgets.Widget):
-            part.close()
-    ipywidgets.Widget.close(widget)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anywidget
+import traitlets
 
 from myia_sdk.panels.assets import style
 
@@ -15,7 +16,11 @@ class KeyGuard(anywidget.AnyWidget):
 
     _css = style()
     _esm = """
-function render({ el }) {
+function render({ model, el }) {
+  const mark = model.get("mark");
+  const style = document.createElement("style");
+  style.textContent = `.myia-static[data-panel="${mark}"] { display: none; }`;
+  document.head.appendChild(style);
   const onKey = (event) => {
     if (["Escape", "Tab"].includes(event.key) || event.ctrlKey || event.metaKey) return;
     event.stopPropagation();
@@ -27,8 +32,11 @@ function render({ el }) {
   }, 0);
   return () => {
     clearTimeout(timer);
+    style.remove();
     if (frame) frame.removeEventListener("keydown", onKey);
   };
 }
 export default { render };
 """
+    #: Names the static copy that is hidden while the form lives.
+    mark = traitlets.Unicode().tag(sync=True)

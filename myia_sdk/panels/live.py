@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
 from redis.exceptions import RedisError
@@ -122,8 +123,7 @@ class LiveFeed:
         self._condition = threading.Condition()
         self._reader: threading.Thread | None = None
         self._worker: threading.Thread | None = None
-        self._reader_stop = threading.Event()
-        self._is_closed = False
+        self._is_reading_wanted = False
         self._last_repaint = -1e9
         self.connection = Connection(is_up=True, since_ms=0, message="")
 
@@ -143,33 +143,23 @@ class LiveFeed:
     def open_feeds(cls) -> int:
         """Return how many queues are being followed in this process."""
         with cls._feeds_lock:
-            return len(cls._feeds)
+            return sum(feed._users > 0 for feed in cls._feeds.values())
 
     def release(self) -> None:
-        """Give the feed back; the last one stops both threads."""
+        """Give the feed back; without users both threads end."""
         with self._feeds_lock:
             self._users -= 1
-            if self._users > 0:
-                return
-            for key, feed in list(self._feeds.items()):
-                if feed is self:
-                    del self._feeds[key]
-        with self._condition:
-            self._is_closed = True
-            self._reader_stop.set()
-            self._condition.notify_all()
+        self.wake()
+        self._forget_if_unused()
 
-    def join(self, timeout: float = 5.0) -> None:
-        """Wait until both threads have ended.
-
-        Parameters
-        ----------
-        timeout : float, optional
-            Seconds for each; the default is longer than a blocking read.
-        """
-        for thread in (self._worker, self._reader):
-            if thread is not None and thread is not threading.current_thread():
-                thread.join(timeout)
+    def _forget_if_unused(self) -> None:
+        # A reader in its blocking read stays known: a panel made meanwhile takes it
+        # over, instead of a second connection.
+        with self._feeds_lock:
+            if self._users == 0 and self._reader is None:
+                for key, feed in list(self._feeds.items()):
+                    if feed is self:
+                        del self._feeds[key]
 
     @property
     def threads(self) -> list[threading.Thread]:
@@ -199,43 +189,35 @@ class LiveFeed:
             Must not raise; what it raises is logged and dropped.
         """
         with self._condition:
-            if self._is_closed:
-                return
             self._tasks.append(task)
         self.wake()
 
     def wake(self) -> None:
         """Look at the subscribers again: start, resume or stop the threads."""
         with self._condition:
-            if self._is_closed:
-                return
             watched = self._is_watched()
             if self._worker is None and (self._tasks or watched):
                 self._worker = self._start(self._work, "worker")
-            if watched and (self._reader is None or self._reader_stop.is_set()):
-                self._reader_stop = threading.Event()
-                self._reader = self._start(self._read, "reader", self._reader_stop)
-            elif not watched:
-                self._reader_stop.set()
+            self._is_reading_wanted = watched
+            if watched and self._reader is None:
+                self._reader = self._start(self._read, "reader")
             self._condition.notify_all()
 
-    def _start(
-        self, target: Callable[..., None], role: str, *arguments: Any
-    ) -> threading.Thread:
+    def _start(self, target: Callable[[], None], role: str) -> threading.Thread:
         name = f"myia-feed-{role}-{self._client.queue.queue}"
-        thread = threading.Thread(target=target, args=arguments, name=name, daemon=True)
+        thread = threading.Thread(target=target, name=name, daemon=True)
         thread.start()
         return thread
 
     # The reader.
 
-    def _read(self, stop: threading.Event) -> None:
+    def _read(self) -> None:
         from myia_sdk.queue.events import EventReader
 
         store = self._client.queue
         delay = RECONNECT_DELAYS[0]
         reader: EventReader | None = None
-        while not stop.is_set():
+        while self._goes_on_reading():
             try:
                 if reader is None:
                     reader = EventReader(store.redis, store.keys)
@@ -244,13 +226,19 @@ class LiveFeed:
                 events = reader.read(block=READ_BLOCK, count=1000)
             except (QueueConnectionError, RedisError, OSError) as error:
                 reader = None
-                self._disconnected(str(error))
-                stop.wait(delay)
+                self._disconnected(str(error), delay)
                 delay = min(delay * 2, RECONNECT_DELAYS[1])
                 continue
             delay = RECONNECT_DELAYS[0]
-            if not stop.is_set() and (events or reader.has_gap):
+            if events or reader.has_gap:
                 self._offer(events, is_reset=reader.has_gap)
+        self._forget_if_unused()
+
+    def _goes_on_reading(self) -> bool:
+        with self._condition:
+            if not self._is_reading_wanted:
+                self._reader = None
+            return self._is_reading_wanted
 
     def _offer(self, events: list[Event], *, is_reset: bool) -> None:
         with self._condition:
@@ -265,8 +253,10 @@ class LiveFeed:
             self._changes.is_reset = True
             self._condition.notify_all()
 
-    def _disconnected(self, message: str) -> None:
+    def _disconnected(self, message: str, delay: float) -> None:
         self._set_connection(is_up=False, message=message)
+        with self._condition:
+            self._condition.wait_for(lambda: not self._is_reading_wanted, delay)
 
     def _set_connection(self, *, is_up: bool, message: str) -> None:
         if is_up == self.connection.is_up:
@@ -285,11 +275,10 @@ class LiveFeed:
         while True:
             with self._condition:
                 self._condition.wait_for(self._has_work, self._pause())
-                if self._is_closed:
-                    return
                 if not self._tasks and not self._is_watched():
                     self._worker = None
-                    self._reader_stop.set()
+                    self._is_reading_wanted = False
+                    self._condition.notify_all()
                     return
                 tasks, self._tasks = self._tasks, []
                 changes = self._due_changes()
@@ -297,7 +286,7 @@ class LiveFeed:
                 self._run(task)
             if changes:
                 for subscriber in self._watched():
-                    self._run(lambda s=subscriber: s.refresh(changes))  # type: ignore[misc]
+                    self._run(partial(subscriber.refresh, changes))
             self._tick()
 
     def _is_watched(self) -> bool:
@@ -305,7 +294,7 @@ class LiveFeed:
 
     def _has_work(self) -> bool:
         # Called with the condition held.
-        if self._is_closed or self._tasks or not self._is_watched():
+        if self._tasks or not self._is_watched():
             return True
         return bool(self._changes) and self._repaint_in() <= 0
 

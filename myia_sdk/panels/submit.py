@@ -145,7 +145,7 @@ class SubmitPanel(FormPanel):
         body = ipywidgets.HBox(
             [left, right], layout=ipywidgets.Layout(flex_flow="row wrap")
         )
-        self.children = (title, body, self.place, KeyGuard())
+        self.children = (title, body, self.place, KeyGuard(mark=self.mark))
 
     # What the controller knows, shown.
 

@@ -77,7 +77,7 @@ class LiveView:
         """
         if self._is_closed or not isinstance(message, dict):
             return
-        name = message.get("event")
+        name = str(message.get("event"))
         view = str(message.get("view", ""))[:64]
         if name in {"gone", "hidden"}:
             with self._lock:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import anywidget
 import traitlets
 
 from myia_sdk.panels.assets import script, style
-from myia_sdk.panels.displayed import Displayed
+from myia_sdk.panels.displayed import Displayed, close_tree
 from myia_sdk.panels.kernel import is_busy
 from myia_sdk.panels.live import LiveFeed
 from myia_sdk.panels.snapshot import static_html
@@ -36,11 +37,13 @@ class LiveWidget(Displayed, anywidget.AnyWidget):
     _esm = script()
     _css = style()
     kind = traitlets.Unicode().tag(sync=True)
+    #: Names the static copy that is hidden while the widget lives.
+    mark = traitlets.Unicode().tag(sync=True)
 
     def __init__(
         self, client: Client, controller: Controller, *, silence: float = SILENCE
     ) -> None:
-        super().__init__(kind=controller.kind)
+        super().__init__(kind=controller.kind, mark=uuid4().hex)
         self.controller = controller
         self._enter()
         self._feed = LiveFeed.acquire(client)
@@ -79,4 +82,4 @@ class LiveWidget(Displayed, anywidget.AnyWidget):
 
     def _close_widgets(self) -> None:
         self.view.close()
-        anywidget.AnyWidget.close(self)
+        close_tree(self)

@@ -108,9 +108,7 @@ class Lab:
         return name
 
 
-def lab_environment(
-    base: Path, server: RedisServer, home: Path
-) -> dict[str, str]:
+def lab_environment(base: Path, server: RedisServer, home: Path) -> dict[str, str]:
     settings = base / "user-settings/@jupyterlab/apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text(

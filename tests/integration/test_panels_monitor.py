@@ -59,7 +59,9 @@ def test_progress_events_load_only_their_rows_and_send_only_what_changed(
     first, second = jobs.active("one"), jobs.active("two")
     monitor.load()
     monitor.diff()
-    client.queue.progress(first, {"percent": 40, "check": "noise", "done": 2, "total": 5})
+    client.queue.progress(
+        first, {"percent": 40, "check": "noise", "done": 2, "total": 5}
+    )
     monitor.apply(Changes(progress={first: ['{"percent": 40}']}))
     operations = monitor.diff()
     paths = {tuple(path) for _, path, *_ in operations}

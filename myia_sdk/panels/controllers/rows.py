@@ -130,7 +130,7 @@ def timeline(job: Job) -> list[dict[str, Any]]:
         note = f"{row['attempt']}/{row['max_attempts']} · {row['worker']}".rstrip(" ·")
         steps.append(("started", row["processed_at"], note))
     if row["finished_at"]:
-        steps.append((row["state"], row["finished_at"], row["reason"]))
+        steps.append((row["state"], row["finished_at"], ""))
     known = [(what, at, note) for what, at, note in steps if at]
     known.sort(key=lambda step: step[1])
     return [{"what": what, "at": at, "note": note} for what, at, note in known]

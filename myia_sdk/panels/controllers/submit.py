@@ -121,7 +121,8 @@ class SubmitController(Controller):
             names = self.registered
         values = values._replace(model=_keep(values.model, names))
         fitting = self._fitting_tables(values.model)
-        values = values._replace(features=_keep(values.features, fitting))
+        if self._table(values.features) is None:
+            values = values._replace(features=_keep("", fitting))
         self.columns = self._columns(values.features)
         targets = [one.name for one in self.columns]
         targets += [COLUMN + name for name in self._table_columns(values.features)]

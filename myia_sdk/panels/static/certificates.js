@@ -58,7 +58,7 @@ function chosenView(panel) {
     ["suite", chosen.suite], ["issued", words.date(cell.issued_at)], ["expires", words.date(cell.expires_at)],
   ];
   return h("section", { class: "myia-detail", "aria-label": words.t("certificate.of", { model: chosen.model }) },
-    h("header", { class: "myia-detail-head" },
+    h("div", { class: "myia-detail-head" },
       h("h3", {}, chosen.model, chosen.region ? ` · ${chosen.region}` : "", " ", h("code", { class: "myia-id" }, chosen.job_id)),
       h("span", { class: "myia-spring" }),
       h("button", { type: "button", class: "myia-button", onclick: () => panel.act("verify", { ids: [chosen.job_id] }) }, words.t("action.verify")),
@@ -77,7 +77,7 @@ function comparisonView(panel) {
   if (!comparison) return null;
   const mark = { improved: "▲", worsened: "▼", same: "=" };
   return h("section", { class: "myia-detail", "aria-label": words.t("compare.title") },
-    h("header", { class: "myia-detail-head" }, h("h3", {}, words.t("compare.title")), h("span", { class: "myia-spring" }),
+    h("div", { class: "myia-detail-head" }, h("h3", {}, words.t("compare.title")), h("span", { class: "myia-spring" }),
       h("button", { type: "button", class: "myia-button myia-quiet", onclick: () => panel.act("compare", { ids: [] }) }, words.t("close"))),
     comparison.text ? h("p", {}, comparison.text) : null,
     h("div", { class: "myia-scroll", tabindex: "0", role: "region", "aria-label": words.t("compare.title") },
@@ -93,7 +93,7 @@ function certificatesView(panel) {
   const { state, ui, words } = panel;
   const pair = ui.compared;
   return [
-    h("header", { class: "myia-head" }, h("h2", {}, words.t("title.certificates")), h("span", { class: "myia-spring" }),
+    h("div", { class: "myia-head" }, h("h2", {}, words.t("title.certificates")), h("span", { class: "myia-spring" }),
       h("button", { type: "button", class: "myia-button", disabled: pair.length !== 2, onclick: () => panel.act("compare", { ids: pair }) }, words.t("compare"))),
     noticesView(panel),
     h("form", { class: "myia-search", role: "search", onsubmit: (event) => event.preventDefault() }, h("input", {

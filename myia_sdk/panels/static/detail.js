@@ -35,17 +35,17 @@ function checksView(panel, detail) {
   return h("div", { class: "myia-scroll", tabindex: "0", role: "region", "aria-label": words.t("checks") },
     h("table", { class: "myia-table", "aria-label": words.t("checks") },
       h("thead", {}, h("tr", {}, ["check", "outcome", "severity", "value", "threshold", "duration", "message"].map((name) =>
-        h("th", { key: name, scope: "col", class: ["value", "duration"].includes(name) ? "myia-number" : "" },
+        h("th", { key: name, scope: "col", class: { value: "myia-number", duration: "myia-number myia-wide", severity: "myia-wide" }[name] || "" },
           words.t(`check.${name}`))))),
       h("tbody", {}, detail.checks.map((check) => h("tr", { key: check.id },
         h("td", {}, check.title || check.id),
         h("td", { class: "myia-state" }, h("span", {
           class: "myia-icon", "aria-hidden": "true", style: `--c: ${panel.state.colors[`outcome.${check.outcome}`] || ""}`,
         }, OUTCOME_ICONS[check.outcome] || "•"), " ", words.t(`outcome.${check.outcome}`)),
-        h("td", {}, check.severity ? words.t(`severity.${check.severity}`) : "–"),
+        h("td", { class: "myia-wide" }, check.severity ? words.t(`severity.${check.severity}`) : "–"),
         h("td", { class: "myia-number" }, valueText(panel, check)),
         h("td", {}, thresholdText(panel, check)),
-        h("td", { class: "myia-number" }, words.duration(check.duration_ms)),
+        h("td", { class: "myia-number myia-wide" }, words.duration(check.duration_ms)),
         h("td", { class: "myia-message" }, check.message || "–"))))));
 }
 
@@ -171,15 +171,15 @@ function detailView(panel) {
   const actions = ["retry", "promote", "cancel", "rerun", "remove"].filter((name) =>
     panel.allows(name) && panel.accepts(name, row.state));
   return h("section", { class: "myia-detail", "aria-label": words.t("detail.of", { job: row.name }) },
-    h("header", { class: "myia-detail-head" },
+    h("div", { class: "myia-detail-head" },
       h("h3", {}, dot(panel, row.state), " ", row.name, " ", h("code", { class: "myia-id" }, row.id)),
       h("span", { class: "myia-muted" }, words.state(row.state), row.is_cancelling ? ` · ${words.t("cancelling")}` : ""),
-      verdictView(panel, { ...row, reason: "" }),
+      row.verdict ? verdictView(panel, row) : null,
       h("span", { class: "myia-spring" }),
-      actions.map((name) => h("button", {
+      h("span", { class: "myia-group" }, actions.map((name) => h("button", {
         key: name, type: "button", class: "myia-button", onclick: () => panel.act(name, { ids: [row.id] }),
       }, words.t(`action.${name}`))),
-      h("button", { type: "button", class: "myia-button myia-quiet", onclick: () => panel.act("open", { id: "" }) }, words.t("close"))),
+      h("button", { type: "button", class: "myia-button myia-quiet", onclick: () => panel.act("open", { id: "" }) }, words.t("close")))),
     row.state === "active" || row.progress !== null
       ? h("p", { class: "myia-step" }, progressView(panel, row), row.step ? h("span", { class: "myia-muted" }, row.step) : null) : null,
     h("div", { class: "myia-detail-body" },

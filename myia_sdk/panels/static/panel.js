@@ -15,6 +15,7 @@ class Panel {
     this.id = `myia-${Math.random().toString(36).slice(2, 10)}`;
     this.root = document.createElement("div");
     this.root.className = "myia myia-root";
+    this.showStatic = hideStatic(model);
     el.appendChild(this.root);
     this.tree = { children: [] };
     this.state = null;
@@ -26,7 +27,7 @@ class Panel {
     this.startedAt = Date.now();
     this.ui = {
       selected: new Set(), compared: [], query: "", logFilter: "", follow: true, edit: null,
-      detailTab: "checks", isQueueOpen: false, clean: null, typed: "",
+      detailTab: "", isQueueOpen: false, clean: null, typed: "",
     };
     this.receive = this.receive.bind(this);
     this.onVisibility = () => this.beat();
@@ -115,12 +116,23 @@ class Panel {
 
   destroy() {
     this.timers.forEach(clearInterval);
+    this.showStatic();
     document.removeEventListener("visibilitychange", this.onVisibility);
     if (this.frame) this.frame.removeEventListener("keydown", this.onKey);
     this.model.off("msg:custom", this.receive);
     this.send("gone");
     this.root.remove();
   }
+}
+
+// The static copy of a panel is an output of its own, for readers without a kernel.
+function hideStatic(model) {
+  const mark = model.get("mark");
+  if (!mark) return () => {};
+  const style = document.createElement("style");
+  style.textContent = `.myia-static[data-panel="${mark}"] { display: none; }`;
+  document.head.appendChild(style);
+  return () => style.remove();
 }
 
 function render({ model, el }) {

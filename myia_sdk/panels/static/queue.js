@@ -45,7 +45,7 @@ function headView(panel) {
   const { state, ui, words } = panel;
   const { queue } = state;
   const toggle = queue.is_paused ? "resume" : "pause";
-  return h("header", { class: "myia-head" },
+  return h("div", { class: "myia-head" },
     h("h2", {}, words.t("title.monitor"), " ", h("span", { class: "myia-queue" }, queue.name)),
     queue.is_paused ? h("span", { class: "myia-badge myia-warn" }, `❚❚ ${words.t("paused")}`) : null,
     state.is_read_only ? h("span", { class: "myia-badge" }, words.t("read_only")) : null,

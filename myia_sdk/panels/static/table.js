@@ -157,15 +157,15 @@ function rowView(panel, row) {
         type: "button", class: "myia-link", "aria-expanded": String(Boolean(isOpen)), onclick: open, title: row.id,
       }, row.name), h("code", { class: "myia-id", title: row.id }, row.id)),
     h("td", { class: "myia-state" }, dot(panel, row.state), " ", words.state(row.state),
-      row.is_cancelling ? h("span", { class: "myia-muted" }, ` · ${words.t("cancelling")}`) : null),
+      row.is_cancelling ? h("span", { class: "myia-muted" }, ` · ${words.t("cancelling")}`) : null,
+      row.progress !== null ? progressView(panel, row) : null),
     h("td", { class: "myia-wide", title: row.suite }, row.suite || "–"),
     h("td", { class: "myia-wider", title: row.region }, row.region || "–"),
-    h("td", {}, progressView(panel, row)),
     h("td", { class: "myia-number myia-wide" }, `${row.attempt}/${row.max_attempts}`),
     h("td", { class: "myia-number" }, timeView(panel, row)),
     h("td", { class: "myia-wider", title: row.worker }, row.worker || "–"),
     h("td", { class: "myia-verdict" }, verdictView(panel, row)),
-    h("td", { class: "myia-actions" }, rowActions(panel, row)));
+    h("td", {}, h("div", { class: "myia-actions" }, rowActions(panel, row))));
 }
 
 function emptyText(panel) {
@@ -180,7 +180,7 @@ function tableView(panel) {
   const ids = state.order.filter((id) => state.rows[id]);
   const picked = ids.filter((id) => ui.selected.has(id));
   const heads = [
-    ["job", ""], ["state", ""], ["suite", "myia-wide"], ["region", "myia-wider"], ["progress", ""],
+    ["job", ""], ["state", ""], ["suite", "myia-wide"], ["region", "myia-wider"],
     ["attempt", "myia-number myia-wide"], ["time", "myia-number"], ["worker", "myia-wider"], ["verdict", ""],
   ];
   return h("div", { class: "myia-scroll", id: `${panel.id}-jobs`, role: "tabpanel", tabindex: "0", "aria-label": words.state(state.tab) },

@@ -1,7 +1,7 @@
 // Words, numbers and times as people read them.
 
 const STATE_ICONS = {
-  waiting: "◷", prioritized: "▲", delayed: "⏲", active: "▶", completed: "✔",
+  waiting: "◷", prioritized: "▲", delayed: "◔", active: "▶", completed: "✔",
   failed: "✖", "waiting-children": "⋮", latest: "☰",
 };
 const OUTCOME_ICONS = { passed: "✔", warned: "▲", failed: "✖", error: "!", skipped: "–" };

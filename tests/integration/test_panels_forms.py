@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+import types
+
+import ipywidgets
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from myia_sdk.panels.board import BoardPanel
+from myia_sdk.panels.clean import CleanPanel
+from myia_sdk.panels.submit import SubmitPanel
+from myia_sdk.queue.job import JobState
+from tests.integration.panel_probe import *  # noqa: F403
+from tests.integration.panel_probe import at_once, browser_clicks, browser_sets
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 4))
+    return X, (X[:, 0] + X[:, 1] > 0).astype(int)
+
+
+@pytest.fixture
+def namespace(data):
+    X, y = data
+    model = LogisticRegression().fit(X[:80], y[:80])
+    frame = pd.DataFrame(X[80:], columns=list("abcd")).assign(label=y[80:])
+    return {
+        "model": model,
+        "unfitted": LogisticRegression(),
+        "LogisticRegression": LogisticRegression,
+        "X_train": X[:80],
+        "y_train": y[:80],
+        "X_test": X[80:],
+        "y_test": y[80:],
+        "frame": frame,
+        "wide": np.zeros((40, 9)),
+        "_private": model,
+        "np": np,
+        "text": "hello",
+        "module": types.ModuleType("x"),
+    }
+
+
+@pytest.fixture
+def form(client, comms, namespace):
+    return SubmitPanel(client, namespace=lambda: namespace, runner=at_once)
+
+
+def options(form, name) -> list[str]:
+    return [value for _, value in form.fields[name].control.options]
+
+
+def error(form, name) -> str:
+    return form.fields[name].error.value
+
+
+def test_fitted_estimators_and_fitting_data_are_offered(form):
+    assert options(form, "model") == ["model"]
+    assert form.fields["model"].control.value == "model"
+    assert form.fields["features"].control.value == "X_test"
+    assert form.fields["target"].control.value == "y_test"
+    assert set(options(form, "features")) == {"X_test", "X_train", "frame", "wide"}
+
+
+def test_targets_fit_the_chosen_table(form):
+    browser_sets(
+        form.fields["features"].control,
+        index=options(form, "features").index("X_train"),
+    )
+    assert options(form, "target") == ["y_train"]
+    browser_sets(
+        form.fields["features"].control, index=options(form, "features").index("frame")
+    )
+    assert "column:label" in options(form, "target")
+
+
+def test_the_suite_is_shown_with_its_checks_and_thresholds(form):
+    assert "<table>" in form.suite_table.value
+    assert "≥" in form.suite_table.value
+    assert "critical" in form.suite_table.value
+
+
+def test_a_click_submits_one_job_and_says_its_id(form, client):
+    browser_sets(form.fields["tags"].control, value="nightly, demo")
+    browser_sets(form.fields["retries"].control, value="1")
+    browser_sets(form.fields["timeout"].control, value="30")
+    browser_clicks(form.submit_button)
+    (job,) = client.queue.page(JobState.WAITING)
+    assert job.id in form.message.value
+    assert job.labels["model"] == "model"
+    assert job.labels["tags"] == "nightly,demo"
+    assert job.max_attempts == 2
+    assert job.fields == {} or job.fields.get("timeout") == "30000"
+
+
+def test_a_column_of_the_table_can_be_the_target(form, client):
+    browser_sets(
+        form.fields["features"].control, index=options(form, "features").index("frame")
+    )
+    browser_sets(
+        form.fields["target"].control,
+        index=options(form, "target").index("column:label"),
+    )
+    browser_clicks(form.submit_button)
+    (job,) = client.queue.page(JobState.WAITING)
+    assert client.queue.job(job.id).data["dataset"]["rows"] == 40
+
+
+def test_several_regions_make_a_batch(form, client):
+    browser_sets(form.fields["regions"].control, value="eu-west-1, us-east-1")
+    browser_clicks(form.submit_button)
+    jobs = client.queue.page(JobState.WAITING)
+    assert {job.labels["region"] for job in jobs} == {"eu-west-1", "us-east-1"}
+    assert len({job.labels["batch"] for job in jobs}) == 1
+    assert all(job.id in form.message.value for job in jobs)
+
+
+WRONG = [
+    ("priority", "-1", "whole number"),
+    ("priority", "1.5", "whole number"),
+    ("priority", "2097152", "whole number"),
+    ("priority", "x", "whole number"),
+    ("delay", "-5", "Seconds"),
+    ("delay", "soon", "Seconds"),
+    ("delay", "nan", "Seconds"),
+    ("delay", "1e99", "Seconds"),
+    ("timeout", "0", "Seconds"),
+    ("retries", "101", "whole number"),
+    ("regions", "eu west", "region"),
+    ("regions", "<b>x</b>", "region"),
+    ("tags", "x" * 65, "tag"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "text"), WRONG)
+def test_wrong_values_are_told_beside_the_field_and_not_submitted(
+    form, client, name, value, text
+):
+    browser_sets(form.fields[name].control, value=value)
+    assert text in error(form, name)
+    assert "<b>x" not in error(form, name)
+    browser_clicks(form.submit_button)
+    assert sum(client.queue.counts().values()) == 0
+    assert "Correct the marked fields" in form.message.value
+    browser_sets(form.fields[name].control, value="")
+    assert error(form, name) == ""
+
+
+def test_data_of_the_wrong_width_are_told(form):
+    browser_sets(
+        form.fields["features"].control, index=options(form, "features").index("wide")
+    )
+    assert "4 features" in error(form, "features") or "4 features" in str(
+        form.controller.errors()
+    )
+
+
+def test_missing_targets_are_told(form, namespace):
+    namespace["y_test"] = np.where(np.arange(40) < 3, np.nan, 1.0)
+    assert "3 target values" in form.controller.errors()["target"]
+
+
+def test_pickle_files_are_refused_with_the_reason(form, tmp_path):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(b"x")
+    browser_sets(form.fields["source"].control, index=2)
+    browser_sets(form.fields["file"].control, value=str(path))
+    assert "Pickle" in error(form, "file")
+    browser_sets(form.fields["file"].control, value=str(tmp_path / "none.skops"))
+    assert "No file" in error(form, "file")
+
+
+def test_a_registered_model_is_submitted_by_name(form, client, namespace):
+    client.register(
+        "digits",
+        namespace["model"],
+        dataset=(namespace["X_test"], namespace["y_test"]),
+    )
+    browser_clicks(form.look_button)
+    browser_sets(form.fields["source"].control, index=1)
+    assert options(form, "model") == ["digits"]
+    browser_clicks(form.submit_button)
+    (job,) = client.queue.page(JobState.WAITING)
+    assert job.labels["model"] == "digits"
+
+
+def test_an_empty_notebook_says_what_is_missing(client, comms):
+    form = SubmitPanel(client, namespace=dict, runner=at_once)
+    browser_clicks(form.submit_button)
+    assert "Choose a model" in error(form, "model")
+    assert "Choose the test data" in error(form, "features")
+
+
+def test_a_variable_deleted_meanwhile_is_told(form, client, namespace):
+    del namespace["model"]
+    browser_clicks(form.submit_button)
+    assert "no variable" in form.message.value
+    assert sum(client.queue.counts().values()) == 0
+
+
+def test_a_disabled_submit_button_is_refused_in_python(client, comms, namespace):
+    form = SubmitPanel(
+        client, namespace=lambda: namespace, runner=at_once, is_read_only=True
+    )
+    assert form.submit_button.disabled
+    browser_clicks(form.submit_button)
+    assert "read-only" in form.message.value
+    assert sum(client.queue.counts().values()) == 0
+
+
+def test_watch_opens_a_monitor_below(form):
+    browser_clicks(form.submit_button)
+    browser_clicks(form.watch_button)
+    assert form.monitor in form.place.children
+
+
+def test_portuguese_labels(client, comms, namespace):
+    client.settings = client.settings.model_copy(update={"myia_lang": "pt"})
+    form = SubmitPanel(client, namespace=lambda: namespace, runner=at_once)
+    assert form.submit_button.description == "Enviar"
+
+
+@pytest.fixture
+def clean(client, comms):
+    return CleanPanel(client, runner=at_once)
+
+
+def fill_clean(clean, state: str, grace: str, limit: str = "0") -> None:
+    states = [value for _, value in clean.state.control.options]
+    browser_sets(clean.state.control, index=states.index(state))
+    browser_sets(clean.grace.control, value=grace)
+    browser_sets(clean.unit.control, index=0)
+    browser_sets(clean.limit.control, value=limit)
+
+
+def test_clean_previews_confirms_and_says_what_went(clean, client, jobs):
+    for _ in range(4):
+        jobs.completed()
+    other = jobs.failed()
+    fill_clean(clean, "completed", "0", "3")
+    browser_clicks(clean.preview_button)
+    assert "3 job(s) would be removed" in clean.question.value
+    assert client.queue.counts()[JobState.COMPLETED] == 4
+    assert not clean.confirm_button.disabled
+    browser_clicks(clean.confirm_button)
+    assert client.queue.counts()[JobState.COMPLETED] == 1
+    assert "3 job(s) cleaned" in clean.message.value
+    assert client.queue.state(other) is JobState.FAILED
+
+
+def test_young_jobs_stay(clean, client, jobs):
+    jobs.completed()
+    fill_clean(clean, "completed", "3600")
+    browser_clicks(clean.preview_button)
+    assert "Nothing to clean" in clean.question.value
+    assert clean.confirm_button.disabled
+    browser_clicks(clean.confirm_button)
+    assert client.queue.counts()[JobState.COMPLETED] == 1
+
+
+def test_a_confirm_without_preview_is_refused_in_python(clean, client, jobs):
+    jobs.completed()
+    browser_clicks(clean.confirm_button)
+    assert "nothing to confirm" in clean.message.value
+    assert client.queue.counts()[JobState.COMPLETED] == 1
+
+
+def test_a_changed_field_drops_the_preview(clean, client, jobs):
+    jobs.completed()
+    fill_clean(clean, "completed", "0")
+    browser_clicks(clean.preview_button)
+    browser_sets(clean.limit.control, value="1")
+    assert clean.controller.dialog is None
+    browser_clicks(clean.confirm_button)
+    assert client.queue.counts()[JobState.COMPLETED] == 1
+
+
+@pytest.mark.parametrize("value", ["", "-1", "x", "1e99", "nan"])
+def test_a_wrong_grace_is_told_beside_the_field(clean, value):
+    fill_clean(clean, "completed", "1")
+    browser_sets(clean.grace.control, value=value)
+    assert "Seconds from 0" in clean.grace.error.value
+    browser_clicks(clean.preview_button)
+    assert clean.controller.dialog is None
+
+
+def test_a_read_only_clean_panel_refuses(client, comms, jobs):
+    jobs.completed()
+    clean = CleanPanel(client, runner=at_once, is_read_only=True)
+    assert clean.preview_button.disabled
+    fill_clean(clean, "completed", "0")
+    browser_clicks(clean.preview_button)
+    assert "read-only" in clean.message.value
+
+
+def test_obliterate_waits_for_the_typed_name(clean, client, jobs, queue_name):
+    from myia_sdk.panels.permissions import Action
+
+    jobs.waiting()
+    browser_clicks(clean.more_buttons[Action.OBLITERATE])
+    assert clean.confirm_button.disabled
+    browser_sets(clean.typed.control, value="wrong")
+    browser_clicks(clean.confirm_button)
+    assert client.queue.counts()[JobState.WAITING] == 1
+    browser_sets(clean.typed.control, value=queue_name)
+    assert not clean.confirm_button.disabled
+    browser_clicks(clean.confirm_button)
+    assert client.queue.counts()[JobState.WAITING] == 0
+
+
+def test_a_large_clean_tells_its_progress(clean, client, jobs, monkeypatch):
+    monkeypatch.setattr("myia_sdk.panels.controllers.clean.STEP", 2)
+    seen = []
+    clean.message.observe(lambda change: seen.append(change["new"]), "value")
+    for _ in range(5):
+        jobs.completed()
+    fill_clean(clean, "completed", "0")
+    browser_clicks(clean.preview_button)
+    browser_clicks(clean.confirm_button)
+    assert any("2 job(s) cleaned so far" in text for text in seen)
+    assert client.queue.counts()[JobState.COMPLETED] == 0
+
+
+def test_a_board_has_all_panels_and_closes_them_all(client, comms, namespace):
+    before = len(ipywidgets.widgets.widget._instances)
+    board = BoardPanel(client)
+    assert len(board.tabs.children) == 4
+    assert "BoardPanel" in repr(board)
+    board.close()
+    assert len(ipywidgets.widgets.widget._instances) == before

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import gc
+import threading
+import time
+
+import pytest
+
+from myia_sdk.panels.clean import CleanPanel
+from myia_sdk.panels.live import Changes, LiveFeed
+from myia_sdk.panels.monitor import MonitorPanel
+from myia_sdk.panels.patches import apply
+from tests.integration.panel_probe import *  # noqa: F403
+from tests.integration.panel_probe import Jobs, browser_says, sent
+
+
+def wait_until(holds, seconds: float = 10.0):
+    deadline = time.monotonic() + seconds
+    while True:
+        found = holds()
+        if found:
+            return found
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def feed_threads() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name.startswith("myia-feed")]
+
+
+def snapshots(log, panel) -> list[dict]:
+    return [m for m in sent(log, panel) if m["type"] == "snapshot"]
+
+
+def state_of(log, panel) -> dict:
+    """The state a browser has that applied every message."""
+    state = {}
+    for message in sent(log, panel):
+        if message["type"] == "snapshot":
+            state = message["state"]
+        elif message["type"] == "patch":
+            state = apply(state, message["operations"])
+    return state
+
+
+@pytest.fixture
+def panel(client, comms):
+    return MonitorPanel(client)
+
+
+@pytest.fixture
+def shown(panel, comms):
+    """A panel that a browser looks at and that has its first snapshot."""
+    browser_says(panel, event="hello", view="v1", seq=1)
+    wait_until(lambda: snapshots(comms, panel))
+    return panel
+
+
+def test_making_a_panel_talks_to_nobody(client, comms, redis_client):
+    calls = redis_client.info("commandstats")
+    panel = MonitorPanel(client)
+    repr(panel)
+    assert feed_threads() == []
+    assert sent(comms, panel) == []
+    after = redis_client.info("commandstats")
+    changed = {k for k in after if after[k] != calls.get(k)} - {"cmdstat_info"}
+    assert changed <= {"cmdstat_client|setinfo", "cmdstat_auth", "cmdstat_hello"}
+
+
+def test_hello_brings_the_whole_state_with_texts(shown, comms):
+    (snapshot,) = snapshots(comms, shown)[:1]
+    assert snapshot["state"]["kind"] == "monitor"
+    assert snapshot["texts"]["state.failed"] == "Failed"
+
+
+def test_an_event_on_the_server_reaches_the_browser_as_a_difference(shown, comms, jobs):
+    job_id = jobs.waiting()
+    wait_until(lambda: job_id in state_of(comms, shown)["rows"])
+    assert state_of(comms, shown)["counts"]["waiting"] == 1
+    assert len(snapshots(comms, shown)) == 1
+
+
+def test_an_idle_queue_sends_nothing(shown, comms):
+    wait_until(lambda: len(feed_threads()) == 2)
+    time.sleep(1.0)
+    before = len(sent(comms, shown))
+    time.sleep(2.5)
+    assert len(sent(comms, shown)) == before
+
+
+def test_a_storm_of_events_gives_two_messages_a_second(shown, comms, client, jobs):
+    job_id = jobs.active()
+    wait_until(lambda: job_id in state_of(comms, shown)["rows"])
+    before, begun = len(sent(comms, shown)), time.monotonic()
+    for percent in range(300):
+        client.queue.progress(job_id, percent / 3)
+    wait_until(lambda: round(state_of(comms, shown)["rows"][job_id]["progress"]) == 100)
+    allowed = 2 * (time.monotonic() - begun) + 2
+    assert len(sent(comms, shown)) - before <= allowed
+
+
+def test_panels_of_a_queue_share_two_threads(client, comms, shown):
+    others = [MonitorPanel(client) for _ in range(3)]
+    for index, other in enumerate(others):
+        browser_says(other, event="hello", view=f"w{index}", seq=1)
+        wait_until(lambda other=other: snapshots(comms, other))
+    assert LiveFeed.open_feeds() == 1
+    wait_until(lambda: len(feed_threads()) == 2)
+
+
+def test_closing_ends_threads_and_comms(shown, comms):
+    shown.close()
+    wait_until(lambda: feed_threads() == [])
+    assert LiveFeed.open_feeds() == 0
+    opened = {comm_id for kind, comm_id, _ in comms if kind == "comm_open"}
+    closed = {comm_id for kind, comm_id, _ in comms if kind == "comm_close"}
+    assert opened == closed
+    shown.close()
+
+
+def test_a_view_that_went_away_stops_reading(shown, comms, jobs):
+    wait_until(lambda: len(feed_threads()) == 2)
+    browser_says(shown, event="gone", view="v1", seq=2)
+    wait_until(lambda: feed_threads() == [])
+    before = len(sent(comms, shown))
+    job_id = jobs.waiting()
+    time.sleep(0.8)
+    assert len(sent(comms, shown)) == before
+    browser_says(shown, event="alive", view="v2", seq=3)
+    wait_until(lambda: job_id in state_of(comms, shown)["rows"])
+
+
+def test_silence_of_the_browser_stops_reading(client, comms):
+    panel = MonitorPanel(client, silence=0.5)
+    browser_says(panel, event="hello", view="v1", seq=1)
+    wait_until(lambda: snapshots(comms, panel))
+    wait_until(lambda: feed_threads() == [])
+
+
+def test_heartbeats_are_answered_at_once(shown, comms):
+    browser_says(shown, event="alive", view="v1", seq=7)
+    assert {"type": "ack", "seq": 7} in sent(comms, shown)
+
+
+def test_actions_of_the_browser_are_done_and_answered(shown, comms, client, jobs):
+    job_id = jobs.failed()
+    browser_says(shown, event="retry", view="v1", seq=8, ids=[job_id])
+    wait_until(lambda: {"type": "ack", "seq": 8} in sent(comms, shown))
+    wait_until(lambda: state_of(comms, shown)["counts"]["waiting"] == 1)
+    assert state_of(comms, shown)["notice"]["kind"] == "done"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"event": "nonsense"},
+        {"event": "page", "page": "x"},
+        {"event": ["a"]},
+        {"view": {"a": 1}, "event": "retry", "ids": [None]},
+        {},
+    ],
+    ids=str,
+)
+def test_nonsense_of_the_browser_becomes_a_notice(shown, comms, message):
+    browser_says(shown, **{"view": "v1", "seq": 9, **message})
+    wait_until(lambda: state_of(comms, shown)["notice"])
+    assert state_of(comms, shown)["notice"]["kind"] == "error"
+
+
+def test_export_is_sent_as_a_download_to_the_view_that_asked(shown, comms, jobs):
+    browser_says(shown, event="export", view="v1", seq=3, ids=[jobs.waiting()])
+
+    def downloads():
+        return [m for m in sent(comms, shown) if m["type"] == "download"]
+
+    (download,) = wait_until(downloads)
+    assert (download["view"], download["name"]) == ("v1", "jobs.csv")
+
+
+def test_a_hundred_panels_leave_nothing_behind(client, comms, redis_client):
+    import ipywidgets
+
+    def connections() -> int:
+        return len(redis_client.client_list())
+
+    browser_threads = threading.active_count()
+    before = len(ipywidgets.widgets.widget._instances)
+    connected = connections()
+    for index in range(100):
+        panel = MonitorPanel(client)
+        browser_says(panel, event="hello", view=str(index), seq=1)
+        CleanPanel(client).close()
+        panel.close()
+    wait_until(lambda: threading.active_count() <= browser_threads)
+    gc.collect()
+    assert len(ipywidgets.widgets.widget._instances) == before
+    assert LiveFeed.open_feeds() == 0
+    assert connections() <= connected + 4
+    opened = sum(kind == "comm_open" for kind, *_ in comms)
+    closed = sum(kind == "comm_close" for kind, *_ in comms)
+    assert opened == closed
+
+
+def test_the_server_away_shows_a_banner_and_back_again_the_jobs(
+    own_redis_server, queue_name, tmp_path, comms
+):
+    from myia_sdk import Client, Settings
+
+    settings = Settings(
+        redis_host="127.0.0.1",
+        redis_port=own_redis_server.port,
+        redis_password=own_redis_server.password,
+        certification_queue_name=queue_name,
+        myia_home=tmp_path,
+        _env_file=None,
+    )
+    with Client(settings) as client:
+        panel = MonitorPanel(client)
+        browser_says(panel, event="hello", view="v1", seq=1)
+        wait_until(lambda: state_of(comms, panel))
+        wait_until(lambda: len(feed_threads()) == 2)
+        own_redis_server.kill()
+        wait_until(lambda: not state_of(comms, panel)["connection"]["is_up"])
+        browser_says(panel, event="pause", view="v1", seq=2)
+        wait_until(lambda: state_of(comms, panel)["notice"])
+        own_redis_server.start()
+        wait_until(lambda: state_of(comms, panel)["connection"]["is_up"], 20)
+        job_id = Jobs(client).waiting()
+        wait_until(lambda: job_id in state_of(comms, panel)["rows"])
+        text = str(comms)
+        assert own_redis_server.password not in text
+        panel.close()
+
+
+def test_changes_merge_progress_and_moves():
+    from myia_sdk.queue.events import Event
+
+    changes = Changes()
+    assert not changes
+    for name, job_id in [("progress", "1"), ("progress", "1"), ("completed", "2")]:
+        changes.add(Event(id="1-0", name=name, job_id=job_id, fields={"data": "5"}))
+    assert (changes.progress, changes.moved) == ({"1": ["5", "5"]}, {"2"})
+    assert not changes.is_reset
+    changes.add(Event(id="1-0", name="paused", job_id=None, fields={}))
+    assert changes.is_reset
