@@ -10,17 +10,25 @@ import shutil
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from myia_sdk.queue.administration import QueueAdministration
+from myia_sdk.queue.schedule import JobSchedulers
+from myia_sdk.queue.store import JobStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import redis
 
+    from myia_sdk.queue.job import Job
     from tests.conftest import RedisServer
+
+LEASE = timedelta(seconds=30)
 
 HERE = Path(__file__).parent
 #: Seconds that a foreign client gets for one answer.
@@ -167,6 +175,37 @@ def until(check: Callable[[], Any], seconds: float = 10.0) -> Any:
             return value
         assert time.monotonic() < deadline, f"never came true, last value {value!r}"
         time.sleep(0.01)
+
+
+@pytest.fixture
+def store(redis_client: redis.Redis, queue_name: str) -> JobStore:
+    """Our side of the queue under test."""
+    return JobStore(redis_client, queue_name)
+
+
+@pytest.fixture
+def administration(store: JobStore) -> QueueAdministration:
+    return QueueAdministration(store)
+
+
+@pytest.fixture
+def work(store: JobStore) -> Callable[..., Any]:
+    """Claim the next job and end it as told: what a consumer of ours does."""
+
+    def work(value: object = None, *, fail: str | None = None) -> Job | None:
+        token = f"myia:{store.new_job_id()}"
+        job = store.claim(token, LEASE, "our-worker").job
+        if job is None:
+            return None
+        if job.scheduler_id is not None:
+            JobSchedulers(store).advance(job)
+        if job.deferred_failure is not None or fail is not None:
+            store.fail(job.id, token, job.deferred_failure or fail, "Error: trace")
+        else:
+            store.complete(job.id, token, value)
+        return job
+
+    return work
 
 
 @pytest.fixture

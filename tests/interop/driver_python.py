@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from importlib.metadata import version
 
 from bullmq import Job, Queue, Worker
 
+JOB_FIELDS = """
+    id name data progress timestamp delay priority attemptsMade attemptsStarted
+    failedReason returnvalue finishedOn processedOn
+"""
 REDIS_URL = sys.argv[1]
 QUEUES: dict[tuple[str, str], Queue] = {}
 WORKERS: dict[str, tuple[Worker, list, asyncio.Task]] = {}
@@ -35,11 +40,7 @@ async def job_of(command):
 
 def plain(value):
     if isinstance(value, Job):
-        fields = (
-            "id name data progress timestamp delay priority attemptsMade attemptsStarted"
-            " failedReason returnvalue finishedOn processedOn"
-        )
-        return {name: getattr(value, name, None) for name in fields.split()}
+        return {name: getattr(value, name, None) for name in JOB_FIELDS.split()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
@@ -122,9 +123,14 @@ async def main():
         command = json.loads(line)
         try:
             answer = {"value": await run(command)}
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the test reads it
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps({"n": command["n"], **answer}, default=str), flush=True)
 
 
-asyncio.run(main())
+try:
+    asyncio.run(main())
+finally:
+    # The client's finalisers complain when the loop is gone.
+    sys.stdout.flush()
+    os._exit(0)
