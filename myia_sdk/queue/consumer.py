@@ -25,10 +25,12 @@ from huey.consumer import Consumer, Worker, WorkerRecycle
 from myia_sdk.errors import ConfigurationError, QueueError
 from myia_sdk.queue.administration import QueueAdministration
 from myia_sdk.queue.doorbell import Doorbell
+from myia_sdk.queue.endings import Endings
 from myia_sdk.queue.execution import Executor
 from myia_sdk.queue.leases import Leases, Running, StopCause
 from myia_sdk.queue.outages import Outage, Patience
 from myia_sdk.queue.periodic import register_periodic
+from myia_sdk.queue.runs import TaskRunner
 from myia_sdk.queue.sandbox import Sandbox
 from myia_sdk.queue.schedule import JobSchedulers
 from myia_sdk.queue.supervision import Supervisor
@@ -225,11 +227,9 @@ class BullConsumer(Consumer):
         )
         self._executor = Executor(
             huey=huey,
-            sandbox=self.sandbox,
+            runner=TaskRunner(huey, self.sandbox, isolates_all=self._isolates_all),
+            endings=Endings(huey, self.outage, self._hard_stop),
             schedulers=self.schedulers,
-            outage=self.outage,
-            hard_stop=self._hard_stop,
-            isolates_all=self._isolates_all,
         )
 
     def _isolated_modules(self) -> list[str]:

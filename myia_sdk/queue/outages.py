@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 1.0
 
+#: The same outage is not reported again within this time, seconds.
+QUIET_SECONDS = 60.0
+
 _ANSWERS = (
     DuplicateJobError,
     InvalidJobError,
@@ -47,6 +50,8 @@ class Outage:
         self._lock = threading.Lock()
         self._since: float | None = None
         self._reason = ""
+        self._told: dict[str, float] = {}
+        self._is_told = False
 
     @property
     def is_on(self) -> bool:
@@ -63,18 +68,22 @@ class Outage:
         with self._lock:
             if self._since is not None:
                 return
-            self._since = time.monotonic()
+            now = self._since = time.monotonic()
             self._reason = str(error)
-        logger.warning("Redis is away, waiting: %s", error)
+            # A server that refuses some commands comes and goes all the time.
+            self._is_told = now > self._told.get(self._reason, 0) + QUIET_SECONDS
+            self._told = {self._reason: now} if self._is_told else self._told
+        if self._is_told:
+            logger.warning("Redis is away, waiting: %s", error)
 
     def end(self) -> None:
         """Note a command that succeeded."""
-        if self._since is None:
+        if not self.is_on:
             return
         with self._lock:
             since, self._since = self._since, None
             self._reason = ""
-        if since is not None:
+        if since is not None and self._is_told:
             logger.warning("Redis is back after %.1f s.", time.monotonic() - since)
 
 
