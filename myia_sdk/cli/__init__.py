@@ -27,7 +27,3 @@ scheduling.install(app)
 def main() -> None:
     """Run ``myia``; the entry point of the distribution."""
     app(prog_name="myia")
-
-
-if __name__ == "__main__":
-    main()

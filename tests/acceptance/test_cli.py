@@ -1,0 +1,166 @@
+"""``myia`` as its user runs it: exit codes, output, one-line errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sklearn.datasets import load_wine
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from myia_sdk import Client, Settings
+
+SUITE = "classifier-baseline"
+
+
+def myia(
+    *arguments: str, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "myia_sdk.cli", *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1"} | environment,
+        timeout=120,
+        check=False,
+        cwd=environment["MYIA_HOME"],
+    )
+
+
+@pytest.fixture
+def environment(redis_server, queue_name, tmp_path) -> dict[str, str]:
+    return {
+        **redis_server.environment,
+        "CERTIFICATION_QUEUE_NAME": queue_name,
+        "CERTIFICATION_MAX_RETRIES": "0",
+        "MYIA_HOME": str(tmp_path),
+    }
+
+
+@pytest.fixture
+def files(tmp_path) -> tuple[Path, Path]:
+    import skops.io
+
+    X, y = load_wine(return_X_y=True, as_frame=True)
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
+    skops.io.dump(model, tmp_path / "wine.skops")
+    X.assign(grape=y).to_csv(tmp_path / "wine.csv", index=False)
+    return tmp_path / "wine.skops", tmp_path / "wine.csv"
+
+
+def test_submit_work_report_verify(environment, files, tmp_path):
+    model, data = files
+    options = ("--suite", SUITE, "--data", str(data), "--target", "grape")
+    submitted = myia("submit", str(model), *options, environment=environment)
+    assert submitted.returncode == 0, submitted.stderr
+    job = submitted.stdout.strip()
+    assert "waiting" in myia("jobs", environment=environment).stdout
+    assert "workers: 0" in myia("status", environment=environment).stdout
+
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "myia_sdk.cli", "worker", "-w", "1"],
+        env=os.environ | environment | {"WORKER_HEALTH_PORT": "0"},
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        names = {key.lower(): value for key, value in environment.items()}
+        with Client(Settings(**names)) as client:
+            client.job(job).wait(120)
+    finally:
+        worker.terminate()
+        assert worker.wait(60) == 0
+
+    shown = myia("report", job, environment=environment)
+    assert shown.returncode == 0
+    assert "certified" in shown.stdout
+    saved = tmp_path / "report.json"
+    myia("report", job, "--format", "json", "-o", str(saved), environment=environment)
+    record = json.loads(saved.read_text())
+    for form, sign in (("html", "<html"), ("md", "|"), ("junit", "<testsuite")):
+        assert (
+            sign
+            in myia(
+                "report", str(saved), "--format", form, environment=environment
+            ).stdout
+        )
+
+    record["verdict"] = "failed"
+    saved.write_text(json.dumps(record))
+    assert myia("report", str(saved), environment=environment).returncode == 100
+
+    certificate = tmp_path / "certificate.json"
+    certificate.write_text(json.dumps(record["certificate"]))
+    verified = myia("verify", str(certificate), environment=environment)
+    assert verified.returncode == 0, verified.stderr
+    assert "Valid: certified" in verified.stdout
+    certificate.write_text(
+        certificate.read_text().replace('payload": "ey', 'payload": "eX')
+    )
+    tampered = myia("verify", str(certificate), environment=environment)
+    assert tampered.returncode == 1
+    assert tampered.stderr.startswith("myia: ")
+
+    assert (
+        "1 jobs deleted" in myia("clean", "completed", environment=environment).stdout
+    )
+
+
+def test_errors_are_one_line_without_traceback(environment, tmp_path):
+    broken = environment | {"REDIS_PORT": "99999"}
+    cases = {
+        ("jobs",): (broken, "REDIS_PORT"),
+        ("cancel", "nojob"): (environment, "nojob"),
+        ("suite", "show", "nosuite"): (environment, "nosuite"),
+        ("submit", "missing.skops", "--suite", SUITE): (environment, "missing.skops"),
+        ("submit", "m.skops", "--suite", SUITE, "--data", "x.txt"): (
+            environment,
+            "x.txt",
+        ),
+        ("clean", "done"): (environment, "done"),
+        ("jobs", "--state", "done"): (environment, "done"),
+    }
+    for arguments, (given, word) in cases.items():
+        result = myia(*arguments, environment=given)
+        assert result.returncode == 1, (arguments, result.stdout)
+        assert result.stderr.startswith("myia: "), result.stderr
+        assert word in result.stderr
+        assert "Traceback" not in result.stderr
+        assert result.stderr.count("\n") == 1
+        assert environment["REDIS_PASSWORD"] not in result.stderr
+
+
+def test_pause_is_shown_and_lifted(environment):
+    assert myia("pause", environment=environment).returncode == 0
+    assert "paused" in myia("status", environment=environment).stdout
+    assert myia("resume", environment=environment).returncode == 0
+    assert "paused" not in myia("status", environment=environment).stdout
+
+
+def test_doctor_finds_what_is_wrong(environment):
+    healthy = myia("doctor", environment=environment)
+    assert healthy.returncode == 0, healthy.stdout
+    assert "append-only file" in healthy.stdout
+    assert "published default" in healthy.stdout
+    assert environment["REDIS_PASSWORD"] not in healthy.stdout
+    refused = myia("doctor", environment=environment | {"REDIS_PASSWORD": "wrong"})
+    assert refused.returncode == 1
+    unset = myia("doctor", environment=environment | {"REDIS_DB": "-1"})
+    assert unset.returncode == 1
+    assert "REDIS_DB" in unset.stdout
+
+
+def test_suites_and_keys(environment):
+    assert SUITE in myia("suites", environment=environment).stdout
+    assert "beats-dummy" in myia("suite", "show", SUITE, environment=environment).stdout
+    made = myia("keys", "new", environment=environment)
+    assert made.returncode == 0
+    assert "MYIA_SIGNING_KEY=" in made.stdout
+    assert myia("keys", "rotate", environment=environment).returncode == 0
+    assert "retired" in myia("keys", "show", environment=environment).stdout
