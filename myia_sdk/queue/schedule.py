@@ -344,8 +344,11 @@ class _Run:
     ) -> None:
         """Say in the options what BullMQ's workers read to make the run after this."""
         repeat: dict[str, object] = {**timetable.to_record(), "count": count}
-        if timetable.every is not None:
+        before = self.options.get("repeat")
+        if timetable.offset is not None:
             repeat["offset"] = tick.offset_ms
+        elif isinstance(before, dict) and "offset" in before:
+            repeat["offset"] = before["offset"]
         self.options |= {
             "repeat": repeat,
             "repeatJobKey": scheduler_id,
@@ -430,12 +433,13 @@ def _definition(
     elif stored is not None and "offset" in stored.fields:
         fields["offset"] = stored.fields["offset"]
     data = encode_json(template.data, limit=DEFAULT_PAYLOAD_LIMIT)
-    options = template.options.to_json()
-    said = {"data": data, "opts": options} if data != "{}" else {"opts": options}
-    private = _private(template)
-    if private:
-        said[_PRIVATE] = encode_json(private)
-    return {"name": template.name, **fields, **said}
+    said = {
+        "data": data,
+        "opts": template.options.to_json(),
+        _PRIVATE: encode_json(_private(template)),
+    }
+    fields |= {name: text for name, text in said.items() if text != "{}"}
+    return {"name": template.name, **fields}
 
 
 def _private(template: NewJob) -> dict[str, str]:

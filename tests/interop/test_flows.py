@@ -91,6 +91,7 @@ def test_a_parent_with_priority_or_delay_goes_where_it_belongs(store, flow):
     end(store)
     assert store.state(urgent) is JobState.PRIORITIZED
     later, _ = flow([{}], parent={"delay": 60_000})
+    end(store)
     assert store.state(later) is JobState.DELAYED
 
 
