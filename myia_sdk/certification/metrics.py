@@ -7,16 +7,13 @@ whole bootstrap; a single row of ones gives the plain value.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from myia_sdk.certification.statistics import Interval, bootstrap
 from myia_sdk.errors import SuiteError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +138,14 @@ LABEL_METRICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def label_metric(
-    name: str,
-    truth: np.ndarray,
-    predicted: np.ndarray,
-    rng: np.random.Generator,
-    resamples: int = 1000,
-) -> Estimate:
-    """Return a metric of predicted classes with its bootstrap interval.
+#: A metric of fixed predictions, as a function of row weights.
+Weighted = Callable[[np.ndarray], np.ndarray]
+
+
+def weighted_label_metric(
+    name: str, truth: np.ndarray, predicted: np.ndarray
+) -> Weighted:
+    """Return a metric of predicted classes as a function of row weights.
 
     Raises
     ------
@@ -162,12 +159,22 @@ def label_metric(
             f"there are: roc_auc, {', '.join(LABEL_METRICS)}."
         )
     labels = Labels.of(truth, predicted)
-    return _estimate(
-        lambda weights: metric(labels.confusion(weights)), len(truth), rng, resamples
-    )
+    return lambda weights: metric(labels.confusion(weights))
 
 
-def roc_auc(scores: np.ndarray, positive: np.ndarray) -> Callable[..., np.ndarray]:
+def label_metric(
+    name: str,
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    rng: np.random.Generator,
+    resamples: int = 1000,
+) -> Estimate:
+    """Return a metric of predicted classes with its bootstrap interval."""
+    metric = weighted_label_metric(name, truth, predicted)
+    return estimate(metric, len(truth), rng, resamples)
+
+
+def roc_auc(scores: np.ndarray, positive: np.ndarray) -> Weighted:
     """Return the weighted area under the ROC curve of one score.
 
     Parameters
@@ -193,13 +200,8 @@ def roc_auc(scores: np.ndarray, positive: np.ndarray) -> Callable[..., np.ndarra
     return area
 
 
-def auc_metric(
-    probabilities: np.ndarray,
-    truth: np.ndarray,
-    rng: np.random.Generator,
-    resamples: int = 1000,
-) -> Estimate:
-    """Return the ROC AUC with its interval; several classes one against the rest.
+def weighted_auc(probabilities: np.ndarray, truth: np.ndarray) -> Weighted:
+    """Return the ROC AUC by row weights; several classes one against the rest.
 
     Parameters
     ----------
@@ -220,7 +222,18 @@ def auc_metric(
         found = np.stack([area(weights) for area in areas])
         return np.asarray(found.mean(axis=0))
 
-    return _estimate(mean_area, len(truth), rng, resamples)
+    return mean_area
+
+
+def auc_metric(
+    probabilities: np.ndarray,
+    truth: np.ndarray,
+    rng: np.random.Generator,
+    resamples: int = 1000,
+) -> Estimate:
+    """Return the ROC AUC with its bootstrap interval."""
+    metric = weighted_auc(probabilities, truth)
+    return estimate(metric, len(truth), rng, resamples)
 
 
 def _regression(
@@ -244,6 +257,25 @@ def _regression(
 REGRESSION_METRICS = ("r2", "rmse", "mae")
 
 
+def weighted_regression_metric(
+    name: str, truth: np.ndarray, predicted: np.ndarray
+) -> Weighted:
+    """Return ``r2``, ``rmse`` or ``mae`` as a function of row weights.
+
+    Raises
+    ------
+    SuiteError
+        No metric has this name.
+    """
+    if name not in REGRESSION_METRICS:
+        raise SuiteError(
+            f"No metric is called {name!r}; there are: {', '.join(REGRESSION_METRICS)}."
+        )
+    # Centred: R2 does not change, and its sums of squares lose no digits.
+    centre = truth.mean()
+    return _regression(truth - centre, predicted - centre)[name]
+
+
 def regression_metric(
     name: str,
     truth: np.ndarray,
@@ -252,21 +284,13 @@ def regression_metric(
     resamples: int = 1000,
 ) -> Estimate:
     """Return ``r2``, ``rmse`` or ``mae`` with its bootstrap interval."""
-    if name not in REGRESSION_METRICS:
-        raise SuiteError(
-            f"No metric is called {name!r}; there are: {', '.join(REGRESSION_METRICS)}."
-        )
-    # Centred: R2 does not change, and its sums of squares lose no digits.
-    centre = truth.mean()
-    metric = _regression(truth - centre, predicted - centre)[name]
-    return _estimate(metric, len(truth), rng, resamples)
+    metric = weighted_regression_metric(name, truth, predicted)
+    return estimate(metric, len(truth), rng, resamples)
 
 
-def _estimate(
-    metric: Callable[[np.ndarray], np.ndarray],
-    n: int,
-    rng: np.random.Generator,
-    resamples: int,
+def estimate(
+    metric: Weighted, n: int, rng: np.random.Generator, resamples: int
 ) -> Estimate:
+    """Return a metric of ``n`` rows with its bootstrap interval."""
     value = float(metric(np.ones((1, n)))[0])
     return Estimate(value, bootstrap(metric, n, rng, resamples=resamples))

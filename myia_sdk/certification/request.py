@@ -240,8 +240,9 @@ class CertificationRequest:
     suite: str | Mapping[str, JSON]
     dataset: DatasetRef | None = None
     region: str | None = None
-    #: ``seed``, ``concurrency``, ``max_cost`` and, under ``checks``, parameters and
-    #: thresholds of single checks that differ from the suite's.
+    #: ``seed``, ``concurrency``, ``requests_per_second``, ``max_cost``; under
+    #: ``checks`` parameters and thresholds of single checks that differ from the
+    #: suite's; under ``baseline`` the record of a model to compare with.
     parameters: Mapping[str, JSON] = field(default_factory=dict)
 
     @property
@@ -302,7 +303,7 @@ class CertificationRequest:
         artifacts: ArtifactStore,
         dataset: object = None,
         region: str | None = None,
-        parameters: Mapping[str, JSON] | None = None,
+        parameters: Mapping[str, object] | None = None,
         name: str | None = None,
         plugins: tuple[str, ...] = (),
     ) -> CertificationRequest:
@@ -323,7 +324,8 @@ class CertificationRequest:
         region : str, optional
             Region of the endpoint.
         parameters : mapping, optional
-            See the attribute of this name.
+            See the attribute of this name. ``baseline`` may be whatever ``model`` may
+            be; it is stored too.
         name : str, optional
             How the model is called; the estimator's class or the file's name if not
             given.

@@ -11,6 +11,7 @@ import platform
 import time
 import traceback
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +23,7 @@ from myia_sdk.certification.diagnosis import diagnose
 from myia_sdk.certification.models import load_model
 from myia_sdk.certification.records import JSON, json_safe
 from myia_sdk.certification.report import CheckRecord, Outcome, Report, Verdict
+from myia_sdk.certification.request import ModelRef
 from myia_sdk.certification.retrying import RetryPolicy
 from myia_sdk.certification.samples import SampleLog
 from myia_sdk.certification.suites import CheckSpec, Suite, load_suite
@@ -100,6 +102,7 @@ class _Run:
     sample_log: SampleLog = field(default_factory=SampleLog)
     shared: Shared = field(default_factory=Shared)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    baseline: Model | None = None
 
     def context(self, spec: CheckSpec) -> CheckContext:
         """Return what one check may use."""
@@ -115,6 +118,7 @@ class _Run:
             budget=self.budget,
             retry=self.retry,
             shared=self.shared,
+            baseline=self.baseline,
         )
 
 
@@ -164,8 +168,11 @@ def run_suite(
     plugins = tuple(plugins)
     started_at = datetime.now(UTC)
     suite = _suite_of(request, plugins)
-    loaded = model or _load_model(request, artifacts, secrets, plugins)
-    try:
+    loaded = model or _load_model(request.model, request, artifacts, secrets, plugins)
+    with ExitStack() as stack:
+        if model is None:
+            stack.callback(loaded.close)
+        stack.enter_context(_one_thread(suite))
         if loaded.family != suite.kind:
             raise SuiteError(
                 f"Suite {suite.id!r} is for models of kind {suite.kind!r}, "
@@ -176,6 +183,7 @@ def run_suite(
             suite=suite,
             model=loaded,
             dataset=_dataset_of(request, artifacts),
+            baseline=_baseline_of(request, artifacts, secrets, plugins),
             seed=_integer(request.parameters, "seed", suite.seed),
             budget=_budget(request, suite),
             log=log,
@@ -186,9 +194,22 @@ def run_suite(
         if judgement.inconclusive:
             raise _unmeasured(judgement)
         return _report(run, records, judgement, started_at, artifacts)
-    finally:
-        if model is None:
-            loaded.close()
+
+
+def _one_thread(suite: Suite) -> AbstractContextManager[object]:
+    """Keep numeric libraries to one thread while a model of this process is measured.
+
+    Jobs share the worker's processors; libraries that each start a thread per
+    processor slow one another down a hundredfold, and add in another order each time.
+    """
+    if suite.kind in _ENDPOINT_FAMILIES:
+        return nullcontext()
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return nullcontext()
+    limits: AbstractContextManager[object] = threadpool_limits(1)
+    return limits
 
 
 def _suite_of(request: CertificationRequest, plugins: tuple[str, ...]) -> Suite:
@@ -207,7 +228,21 @@ def _without_path(suite: object) -> object:
     return suite
 
 
+def _baseline_of(
+    request: CertificationRequest,
+    artifacts: ArtifactStore | None,
+    secrets: Mapping[str, str] | None,
+    plugins: tuple[str, ...],
+) -> Model | None:
+    record = request.parameters.get("baseline")
+    if record is None:
+        return None
+    reference = ModelRef.from_record(record)
+    return _load_model(reference, request, artifacts, secrets, plugins)
+
+
 def _load_model(
+    reference: ModelRef,
     request: CertificationRequest,
     artifacts: ArtifactStore | None,
     secrets: Mapping[str, str] | None,
@@ -215,7 +250,7 @@ def _load_model(
 ) -> Model:
     try:
         return load_model(
-            request.model, artifacts, secrets, region=request.region, plugins=plugins
+            reference, artifacts, secrets, region=request.region, plugins=plugins
         )
     except MyiaError:
         raise
@@ -227,7 +262,7 @@ def _load_model(
             else PermanentCertificationError
         )
         raise kind(
-            f"The model {request.model.name!r} could not be loaded: "
+            f"The model {reference.name!r} could not be loaded: "
             f"{type(exc).__name__}: {exc}",
             category=diagnosis.category.value,
         ) from exc

@@ -28,6 +28,8 @@ from myia_sdk.errors import (
 if TYPE_CHECKING:
     from myia_sdk.certification.artifacts import ArtifactStore
     from myia_sdk.certification.datasets import Dataset
+    from myia_sdk.certification.models.estimators import EstimatorModel
+    from myia_sdk.certification.models.onnx import OnnxModel
 
 #: Families whose suites measure on the user's data.
 _MEASURED_ON_DATA = frozenset({"classifier", "regressor"})
@@ -37,6 +39,7 @@ _PARAMETERS = {
     "requests_per_second": (int, float),
     "max_cost": (int, float),
     "checks": Mapping,
+    "baseline": object,
 }
 
 
@@ -48,11 +51,13 @@ class _Candidate:
         reference: ModelRef | None,
         *,
         content: bytes = b"",
-        live: Any = None,  # noqa: ANN401 - an estimator, or a loaded adapter
+        estimator: Any = None,  # noqa: ANN401 - any estimator
+        live: EstimatorModel | OnnxModel | None = None,
         name: str | None = None,
     ) -> None:
         self.reference = reference
         self.content = content
+        self.estimator = estimator
         self.live = live
         self.name = name
 
@@ -66,16 +71,14 @@ class _Candidate:
             return replace(self.reference, artifact=digest)
         from myia_sdk.certification.models.sklearn import reference
 
-        return reference(self.live, digest, self.name)
+        return reference(self.estimator, digest, self.name)
 
     @property
     def family(self) -> str | None:
         """What the model does, if that is known now."""
         if self.reference is not None:
             return self.reference.family
-        from myia_sdk.certification.models.estimators import family_of
-
-        return family_of(self.live)
+        return None if self.live is None else self.live.family
 
 
 def build_request(
@@ -85,7 +88,7 @@ def build_request(
     artifacts: ArtifactStore,
     dataset: object = None,
     region: str | None = None,
-    parameters: Mapping[str, JSON],
+    parameters: Mapping[str, object],
     name: str | None = None,
     plugins: tuple[str, ...] = (),
 ) -> CertificationRequest:
@@ -96,6 +99,7 @@ def build_request(
     candidate = _accept_model(model, name)
     _require_fit(chosen, candidate)
     data = _accept_dataset(dataset, chosen, candidate)
+    baseline = _accept_baseline(parameters, chosen, data)
     stored = (
         data
         if data is None or isinstance(data, DatasetRef)
@@ -106,12 +110,40 @@ def build_request(
         suite=_suite_field(suite, chosen),
         dataset=stored,
         region=region,
-        parameters={key: json_safe(value) for key, value in parameters.items()},
+        parameters=_parameters_field(parameters, baseline, artifacts),
     )
 
 
+def _parameters_field(
+    parameters: Mapping[str, object],
+    baseline: _Candidate | None,
+    artifacts: ArtifactStore,
+) -> dict[str, JSON]:
+    record = {
+        key: json_safe(value) for key, value in parameters.items() if key != "baseline"
+    }
+    if baseline is not None:
+        record["baseline"] = baseline.stored(artifacts).to_record()
+    return record
+
+
+def _accept_baseline(
+    parameters: Mapping[str, object], suite: Suite, data: Dataset | DatasetRef | None
+) -> _Candidate | None:
+    given = parameters.get("baseline")
+    if given is None:
+        return None
+    candidate = _accept_model(given, None)
+    _require_fit(suite, candidate)
+    if data is not None and not isinstance(data, DatasetRef):
+        from myia_sdk.certification.validation import require_valid
+
+        require_valid(data, suite.kind, candidate.live)
+    return candidate
+
+
 def _resolve_suite(
-    suite: object, parameters: Mapping[str, JSON], plugins: tuple[str, ...]
+    suite: object, parameters: Mapping[str, object], plugins: tuple[str, ...]
 ) -> Suite:
     if not isinstance(parameters, Mapping):
         raise InvalidRequestError(
@@ -159,7 +191,16 @@ def _accept_model(model: object, name: str | None) -> _Candidate:
         )
     from myia_sdk.certification.models.sklearn import dump_estimator
 
-    return _Candidate(None, content=dump_estimator(model), live=model, name=name)
+    return _accept_estimator(model, dump_estimator(model), name)
+
+
+def _accept_estimator(
+    estimator: object, content: bytes, name: str | None
+) -> _Candidate:
+    from myia_sdk.certification.models.estimators import EstimatorModel, family_of
+
+    live = EstimatorModel(estimator, family_of(estimator))
+    return _Candidate(None, content=content, estimator=estimator, live=live, name=name)
 
 
 def _accept_file(path: Path, name: str | None) -> _Candidate:
@@ -186,15 +227,14 @@ def _accept_file(path: Path, name: str | None) -> _Candidate:
     if path.suffix.lower() == ".onnx":
         from myia_sdk.certification.models.onnx import accept_file
 
-        return _Candidate(accept_file(path, name), content=content)
+        reference, live = accept_file(path, name)
+        return _Candidate(reference, content=content, live=live)
     if path.suffix.lower() != ".skops":
         raise ModelRejectedError(
             f"The model file {path} has the suffix {path.suffix!r}; "
             "it must be .skops or .onnx."
         )
-    return _Candidate(
-        None, content=content, live=load_estimator(content), name=name or path.stem
-    )
+    return _accept_estimator(load_estimator(content), content, name or path.stem)
 
 
 def _require_fit(suite: Suite, candidate: _Candidate) -> None:

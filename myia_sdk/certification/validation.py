@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from myia_sdk.certification.models.estimators import EstimatorModel, feature_count
-from myia_sdk.errors import DatasetError
+from myia_sdk.errors import DatasetError, ModelRejectedError
 
 if TYPE_CHECKING:
     from myia_sdk.certification.datasets import Dataset
+    from myia_sdk.certification.models.estimators import EstimatorModel
+    from myia_sdk.certification.models.onnx import OnnxModel
+
+    Live: TypeAlias = EstimatorModel | OnnxModel
 
 #: Rows on which a live estimator is tried at submission.
 _PROBE_ROWS = 2
 _MIN_CLASSES = 2
 
 
-def require_valid(dataset: Dataset, family: str, estimator: Any = None) -> None:  # noqa: ANN401
+def require_valid(dataset: Dataset, family: str, model: Live | None = None) -> None:
     """Refuse a dataset that a suite for ``family`` cannot measure on.
 
     Parameters
@@ -27,8 +30,8 @@ def require_valid(dataset: Dataset, family: str, estimator: Any = None) -> None:
         The test data.
     family : str
         ``classifier`` or ``regressor``.
-    estimator : estimator, optional
-        The live model, if there is one: its width and names are compared, and it must
+    model : EstimatorModel or OnnxModel, optional
+        The model, if it is at hand: its width and names are compared, and it must
         predict the first rows.
 
     Raises
@@ -39,7 +42,7 @@ def require_valid(dataset: Dataset, family: str, estimator: Any = None) -> None:
     for part, what in ((dataset, "the dataset"), (dataset.train, "the training data")):
         if part is not None:
             _require_complete(part, family, what)
-            _require_width(part, estimator, what)
+            _require_width(part, model, what)
     if dataset.train is not None and dataset.train.features.width != (
         dataset.features.width
     ):
@@ -52,9 +55,9 @@ def require_valid(dataset: Dataset, family: str, estimator: Any = None) -> None:
             raise DatasetError(
                 f"sensitive[{name!r}] has {len(groups)} values for {dataset.rows} rows."
             )
-    if estimator is not None:
-        _require_known_classes(dataset, family, estimator)
-        _require_prediction(dataset, family, estimator)
+    if model is not None:
+        _require_known_classes(dataset, family, model)
+        _require_prediction(dataset, model)
 
 
 def _require_complete(dataset: Dataset, family: str, what: str) -> None:
@@ -84,11 +87,11 @@ def _require_complete(dataset: Dataset, family: str, what: str) -> None:
 def _require_labels(truth: np.ndarray, what: str) -> None:
     if truth.dtype.kind == "f" and not np.all(np.mod(truth, 1) == 0):
         raise DatasetError(
-            f"y of {what} holds fractions such as {truth[np.mod(truth, 1) != 0][0]}; "
+            f"y of {what} holds fractions such as {truth[np.mod(truth, 1) != 0][0]:g}; "
             "a classifier needs class labels. For a regressor choose "
             "suite='regressor-baseline'."
         )
-    classes = pd.unique(truth)
+    classes = pd.unique(truth).tolist()
     if len(classes) < _MIN_CLASSES:
         raise DatasetError(
             f"y of {what} has the single class {classes[0]!r}; a classifier is "
@@ -105,18 +108,18 @@ def _require_numbers(truth: np.ndarray, what: str) -> None:
         raise DatasetError(f"y of {what} holds infinite values; remove their rows.")
 
 
-def _require_width(dataset: Dataset, estimator: object, what: str) -> None:
-    expected = None if estimator is None else feature_count(estimator)
-    found = dataset.features.width
-    if expected is not None and not dataset.features.is_text and expected != found:
+def _require_width(dataset: Dataset, model: Live | None, what: str) -> None:
+    if model is None or dataset.features.is_text:
+        return
+    expected, found = model.n_features, dataset.features.width
+    if expected is not None and expected != found:
         raise DatasetError(
             f"X of {what} has {found} features, but the model was fitted with "
             f"{expected}; give the same columns in the same order."
         )
-    names = getattr(estimator, "feature_names_in_", None)
-    if names is None or not dataset.features.is_frame:
+    wanted, given = list(model.feature_names), list(dataset.features.names)
+    if not wanted or not dataset.features.is_frame:
         return
-    wanted, given = [str(name) for name in names], list(dataset.features.names)
     if wanted != given:
         wrong = [name for name in given if name not in wanted]
         raise DatasetError(
@@ -126,24 +129,26 @@ def _require_width(dataset: Dataset, estimator: object, what: str) -> None:
         )
 
 
-def _require_known_classes(dataset: Dataset, family: str, estimator: Any) -> None:  # noqa: ANN401
-    known = getattr(estimator, "classes_", None)
-    if family != "classifier" or known is None or isinstance(known, list):
+def _require_known_classes(dataset: Dataset, family: str, model: Live) -> None:
+    if family != "classifier":
         return
-    given = pd.unique(dataset.truth)
-    if not set(np.asarray(known).tolist()) & set(given.tolist()):
+    try:
+        known = model.classes.tolist()
+    except ModelRejectedError:
+        return
+    given = pd.unique(dataset.truth).tolist()
+    if not set(known) & set(given):
         raise DatasetError(
-            f"None of the classes in y ({', '.join(map(repr, given[:5].tolist()))}) is "
-            "known to the model, which predicts "
-            f"{', '.join(map(repr, np.asarray(known)[:5].tolist()))}; "
+            f"None of the classes in y ({', '.join(map(repr, given[:5]))}) is known to "
+            f"the model, which predicts {', '.join(map(repr, known[:5]))}; "
             "encode y as it was when the model was fitted."
         )
 
 
-def _require_prediction(dataset: Dataset, family: str, estimator: object) -> None:
+def _require_prediction(dataset: Dataset, model: Live) -> None:
     rows = dataset.features.take(np.arange(min(_PROBE_ROWS, dataset.rows)))
     try:
-        predicted = EstimatorModel(estimator, family).predict(rows.data)
+        predicted = model.predict(rows.data)
     except Exception as exc:
         raise DatasetError(
             f"The model cannot predict the first rows of X: {type(exc).__name__}: {exc}"

@@ -11,6 +11,7 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -25,13 +26,15 @@ from myia_sdk.certification.report import Outcome, Report, Verdict
 from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.certification.runner import run_suite
 from myia_sdk.errors import (
+    DatasetError,
+    ModelRejectedError,
     PermanentCertificationError,
     SuiteError,
     TransientCertificationError,
 )
 
 SUITE = "classifier-baseline"
-CHECKS = 16
+CHECKS = 17
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +89,8 @@ def test_good_model_is_certified(good):
     assert report.check("beats-dummy").value > 0.8
     assert report.check("performance").ci_low > 0.9
     assert [record.id for record in report.with_outcome(Outcome.SKIPPED)] == [
-        "fairness"
+        "fairness",
+        "beats-baseline",
     ]
 
 
@@ -109,16 +113,16 @@ def test_records_carry_what_a_reader_needs(good):
 
 
 def test_progress_after_each_check(good):
-    _, report, progress, lines = good
+    _, _, progress, lines = good
     assert [each["done"] for each in progress] == list(range(CHECKS + 1))
     assert progress[0]["percent"] == 0
     last = progress[-1]
     assert (last["percent"], last["total"], last["check"]) == (
         100,
         CHECKS,
-        "confidence",
+        "beats-baseline",
     )
-    assert last["outcome"] == report.check("confidence").outcome
+    assert last["outcome"] == "skipped"
     assert sum("performance" in line for line in lines) == 1
     assert lines[-1].startswith("certified: Score")
 
@@ -189,6 +193,7 @@ def test_what_does_not_apply_is_skipped(store, cancer):
         "train-test-gap": "No training data were given.",
         "leakage": "No training data were given.",
         "fairness": "No sensitive columns were given.",
+        "beats-baseline": "No baseline model was given.",
     }
     assert report.check("performance").details["metric"] == "balanced_accuracy"
 
@@ -394,3 +399,45 @@ def test_dataset_object_with_groups_that_are_no_features(store, cancer):
     report = certify(store, linear().fit(X_train, y_train), data)
     assert report.check("fairness").outcome is Outcome.PASSED
     assert report.dataset["name"] == "bc"
+
+
+def test_comparison_with_a_baseline_model(store, cancer):
+    X_train, X_test, y_train, y_test = cancer
+    good, weak = linear().fit(X_train, y_train), GaussianNB().fit(X_train, y_train)
+
+    def compare(model, baseline, **params):
+        override = {"beats-baseline": {"params": params}}
+        report = certify(
+            store,
+            model,
+            (X_test, y_test),
+            parameters={"baseline": baseline, "checks": override},
+        )
+        return report.check("beats-baseline")
+
+    better = compare(good, weak)
+    assert better.outcome in {Outcome.PASSED, Outcome.WARNED}
+    assert better.value > 0
+    assert better.details["metric"] == "roc_auc"
+    assert better.details["model"] == pytest.approx(
+        roc_auc_score(y_test, good.predict_proba(X_test)[:, 1]), abs=1e-12
+    )
+    assert compare(good, good).value == 0
+    asked_much = compare(good, weak, min_absolute=0.2)
+    assert asked_much.outcome is Outcome.FAILED
+    assert asked_much.threshold.passed == 0.2
+    relative = compare(weak, good, metric="accuracy", min_relative=0.05)
+    assert relative.outcome is Outcome.FAILED
+    assert relative.threshold.passed == pytest.approx(
+        0.05 * accuracy_score(y_test, good.predict(X_test))
+    )
+
+
+def test_baseline_is_checked_like_a_model(store, cancer):
+    X_train, X_test, y_train, y_test = cancer
+    good = linear().fit(X_train, y_train)
+    with pytest.raises(ModelRejectedError, match="not fitted"):
+        certify(store, good, (X_test, y_test), parameters={"baseline": linear()})
+    narrow = linear().fit(X_train[:, :3], y_train)
+    with pytest.raises(DatasetError, match="fitted with 3"):
+        certify(store, good, (X_test, y_test), parameters={"baseline": narrow})

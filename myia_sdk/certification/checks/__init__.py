@@ -106,6 +106,8 @@ class CheckContext:
     budget: Budget = field(default_factory=Budget)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     shared: Shared = field(default_factory=Shared)
+    #: The model this one is compared with, if the request names one.
+    baseline: Model | None = None
 
     @property
     def rng(self) -> np.random.Generator:

@@ -215,7 +215,6 @@ def _permutation_test(
         permutation_test_score,
         train_test_split,
     )
-    from threadpoolctl import threadpool_limits
 
     source = data_of(context).train or data_of(context)
     rows = np.arange(source.rows)
@@ -223,8 +222,7 @@ def _permutation_test(
         rows, _ = train_test_split(
             rows, train_size=most, stratify=source.truth, random_state=context.seed
         )
-    # On so few rows threads cost more than they bring, most of all on a busy host.
-    with threadpool_limits(1), warnings.catch_warnings():
+    with warnings.catch_warnings():
         # Copies trained on nonsense labels are expected not to converge.
         warnings.simplefilter("ignore")
         score, shuffled, p_value = permutation_test_score(

@@ -8,8 +8,8 @@ import numpy as np
 
 from myia_sdk.certification.checks import CheckContext, Measurement, check
 from myia_sdk.certification.checks.predictions import (
-    classifier_of,
     data_of,
+    known_classes,
     number,
     predictions,
 )
@@ -97,7 +97,7 @@ def fairness(context: CheckContext) -> Measurement:
 
 def _findings(context: CheckContext) -> Iterator[_Finding]:
     data, predicted = data_of(context), predictions(context)
-    labels = classifier_of(context).classes
+    labels = known_classes(context)
     positive = context.params["positive"]
     chosen = list(labels[1:]) if len(labels) == _BINARY else list(labels)
     if positive is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from myia_sdk.errors import DatasetError
+from myia_sdk.errors import DatasetError, ModelRejectedError
 
 if TYPE_CHECKING:
     from myia_sdk.certification.checks import CheckContext
@@ -83,6 +83,15 @@ def class_positions(context: CheckContext) -> np.ndarray:
         for position, label in enumerate(classifier_of(context).classes.tolist())
     }
     return np.array([place.get(label, -1) for label in data_of(context).truth.tolist()])
+
+
+def known_classes(context: CheckContext) -> np.ndarray:
+    """Return the model's classes; where it does not say, those that occur."""
+    try:
+        return classifier_of(context).classes
+    except ModelRejectedError:
+        occurring = {*data_of(context).truth.tolist(), *predictions(context).tolist()}
+        return np.array(sorted(occurring, key=str))
 
 
 def is_right(context: CheckContext) -> np.ndarray:

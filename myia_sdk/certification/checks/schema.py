@@ -10,6 +10,7 @@ from myia_sdk.certification.checks import CheckContext, Measurement, check
 from myia_sdk.certification.checks.predictions import (
     classifier_of,
     data_of,
+    known_classes,
     regressor_of,
 )
 from myia_sdk.certification.report import Outcome, Threshold
@@ -167,4 +168,4 @@ def _is_known(context: CheckContext, answer: np.ndarray) -> bool:
     model = classifier_of(context)
     if context.model.family == "regressor" or model.has_probabilities:
         return True
-    return set(answer.ravel().tolist()) <= set(model.classes.tolist())
+    return set(answer.ravel().tolist()) <= set(known_classes(context).tolist())

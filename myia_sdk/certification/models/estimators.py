@@ -34,7 +34,19 @@ class EstimatorModel:
     @property
     def classes(self) -> np.ndarray:
         """The classes, in the order of the columns of `predict_proba`."""
-        return np.asarray(self._estimator.classes_)
+        found = getattr(self._estimator, "classes_", None)
+        if found is None or isinstance(found, list):
+            raise ModelRejectedError(
+                f"{type(self._estimator).__name__} has no attribute classes_ that "
+                "lists the classes of one output."
+            )
+        return np.asarray(found)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns it was fitted with, empty when it knows none."""
+        names = getattr(self._estimator, "feature_names_in_", ())
+        return tuple(str(name) for name in names)
 
     @property
     def n_features(self) -> int | None:

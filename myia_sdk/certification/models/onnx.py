@@ -38,6 +38,7 @@ _DTYPES: dict[str, type] = {
 _LABEL_TYPES = frozenset({"tensor(int64)", "tensor(int32)", "tensor(string)"})
 _MATRIX = 2
 _BINARY = 2
+_PROBE_ROWS = 50
 
 
 class OnnxModel:
@@ -81,6 +82,11 @@ class OnnxModel:
         return self._classes
 
     @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns, which a graph does not insist on."""
+        return ()
+
+    @property
     def n_features(self) -> int | None:
         """Number of features of a row, ``None`` when the model does not say."""
         if len(self._inputs) > 1:
@@ -111,7 +117,7 @@ class OnnxModel:
         """Return one probability per row and class."""
         raw = self._run(X, self._scores)
         if isinstance(raw, list):
-            keys = list(raw[0]) if raw else []
+            keys = list(raw[0]) if self._classes is None else self._classes.tolist()
             scores = np.array([[row[key] for key in keys] for row in raw])
         else:
             scores = np.asarray(raw, dtype=float)
@@ -157,32 +163,46 @@ class OnnxModel:
         return "classifier" if is_wide or "classes" in self._options else "regressor"
 
     def _find_classes(self) -> np.ndarray | None:
+        """Find the labels in the order of the scores; ``None`` when it is not sure.
+
+        Some exports keep positions in their operator and look the labels up after it,
+        so what the operator carries is believed only if an answer agrees with it.
+        """
         given: Any = self._options.get("classes")
         if given is not None:
             return np.asarray(given)
-        if self._scores is not None:
-            output = next(
-                out for out in self._session.get_outputs() if out.name == self._scores
-            )
-            if output.type.startswith("seq(map"):
-                return self._classes_of_map()
-        labels = self._facts.labels
-        if labels:
-            return np.asarray(labels)
-        if self._label is None and self._scores is not None:
-            return np.arange(self._width_of_scores())
+        if self._label is None:
+            return np.arange(max(_BINARY, self._width_of_scores()))
+        labels = np.asarray(self._facts.labels)
+        if not len(labels) or self._scores is None:
+            return None
+        if self._gives_maps() or self._agrees(labels):
+            return labels
         return None
 
-    def _classes_of_map(self) -> np.ndarray:
-        first = self._run(self._zeros(), self._scores)
-        return np.asarray(list(first[0]))
+    def _gives_maps(self) -> bool:
+        kinds = {out.name: out.type for out in self._session.get_outputs()}
+        return str(kinds[self._scores]).startswith("seq(map")
+
+    def _agrees(self, labels: np.ndarray) -> bool:
+        if len(self._inputs) > 1 or self.n_features is None:
+            return False
+        rows = np.random.default_rng(0).normal(size=(_PROBE_ROWS, self.n_features))
+        best = np.argmax(self.predict_proba(rows), axis=1)
+        if best.max() >= len(labels):
+            return False
+        return bool(np.all(labels[best] == _column(self._run(rows, self._label))))
 
     def _width_of_scores(self) -> int:
-        scores = np.asarray(self._run(self._zeros(), self._scores))
-        return max(_BINARY, scores.shape[1] if scores.ndim > 1 else 1)
-
-    def _zeros(self) -> np.ndarray:
-        return np.zeros((1, self.n_features or 1))
+        shape = next(
+            out.shape for out in self._session.get_outputs() if out.name == self._scores
+        )
+        if len(shape) == _MATRIX and isinstance(shape[1], int):
+            return shape[1]
+        scores = np.asarray(
+            self._run(np.zeros((1, self.n_features or 1)), self._scores)
+        )
+        return int(scores.shape[1]) if scores.ndim > 1 else 1
 
     def _run(self, X: object, output: str | None) -> Any:  # noqa: ANN401
         return self._session.run([output], self._feed(X))[0]
@@ -216,8 +236,8 @@ def load(reference: ModelRef, surroundings: Surroundings) -> OnnxModel:
     return OnnxModel(content, reference.options, reference.family)
 
 
-def accept_file(path: Path, name: str | None) -> ModelRef:
-    """Check an ONNX file and return its reference, before it is stored.
+def accept_file(path: Path, name: str | None) -> tuple[ModelRef, OnnxModel]:
+    """Check an ONNX file; return its reference, before it is stored, and the model.
 
     Raises
     ------
@@ -226,13 +246,14 @@ def accept_file(path: Path, name: str | None) -> ModelRef:
     """
     content = path.read_bytes()
     model = OnnxModel(content)
-    return ModelRef(
+    reference = ModelRef(
         kind="onnx",
         name=name or path.stem,
         family=model.family,
         artifact="sha256:" + hashlib.sha256(content).hexdigest(),
         format="onnx",
     )
+    return reference, model
 
 
 def _open(content: bytes) -> Any:  # noqa: ANN401 - onnxruntime is untyped
