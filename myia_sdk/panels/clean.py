@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Seconds of each unit of the grace.
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
+#: Greatest number accepted in a field.
+NUMBER_LIMIT = 10_000_000
 _MORE = (Action.RETRY_ALL, Action.PROMOTE_ALL, Action.DRAIN, Action.OBLITERATE)
 
 
@@ -161,7 +163,7 @@ class CleanPanel(FormPanel):
 
     # What people do.
 
-    def _event(self, **event: Any) -> None:
+    def _event(self, event: dict[str, object]) -> None:
         self.controller.handle(event, self._show_notice)
         self._show_dialog()
         self._show_notice()
@@ -170,10 +172,10 @@ class CleanPanel(FormPanel):
         say = self.controller.say
         grace = _number(self.grace.control.value)
         limit = _number(self.limit.control.value)
-        text = say("error.seconds", low=0, high="10,000,000")
+        text = say("error.seconds", low=0, high=f"{NUMBER_LIMIT:,}")
         self.grace.show_error("" if grace is not None else text)
         is_whole = limit is not None and limit == int(limit)
-        text = say("error.integer", low=0, high="10,000,000")
+        text = say("error.integer", low=0, high=f"{NUMBER_LIMIT:,}")
         self.limit.show_error("" if is_whole else text)
         if grace is None or limit is None or not is_whole:
             return None
@@ -193,14 +195,19 @@ class CleanPanel(FormPanel):
         self.message.value = ""
         self.run(
             lambda: self._event(
-                event="clean", state=state, grace=numbers[0], limit=numbers[1]
+                {
+                    "event": "clean",
+                    "state": state,
+                    "grace": numbers[0],
+                    "limit": numbers[1],
+                }
             )
         )
 
     def _on_more(self, button: ipywidgets.Button) -> None:
         action = next(a for a, b in self.more_buttons.items() if b is button)
         self.message.value = ""
-        self.run(lambda: self._event(event=action.value))
+        self.run(lambda: self._event({"event": action.value}))
 
     def _on_typed(self, change: Mapping[str, Any]) -> None:
         dialog = self.controller.dialog
@@ -208,7 +215,7 @@ class CleanPanel(FormPanel):
             self.confirm_button.disabled = change["new"] != dialog["typed"]
 
     def _on_back(self, _: object) -> None:
-        self._event(event="dismiss")
+        self._event({"event": "dismiss"})
 
     def _on_confirm(self, _: object) -> None:
         dialog = self.controller.dialog
@@ -219,7 +226,7 @@ class CleanPanel(FormPanel):
 
     def _confirm(self, token: str, typed: str) -> None:
         try:
-            self._event(event="confirm", token=token, typed=typed)
+            self._event({"event": "confirm", "token": token, "typed": typed})
         except MyiaError:
             self._show_dialog()
             raise
@@ -230,7 +237,7 @@ def _number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if 0 <= value <= 10_000_000 else None
+    return value if 0 <= value <= NUMBER_LIMIT else None
 
 
 def _found(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -38,11 +38,12 @@ class Displayed:
         self._renewed_at = 0.0
         self._display_lock = threading.Lock()
         for panel in list(self._open_panels):
-            if panel._is_replaced_by(self):
-                panel._leave(keep_output=False)
+            if panel.is_replaced_by(self):
+                panel.leave(keep_output=False)
         self._open_panels.add(self)
 
-    def _is_replaced_by(self, other: Displayed) -> bool:
+    def is_replaced_by(self, other: Displayed) -> bool:
+        """Return whether `other` comes from a later run of the same cell."""
         if self._cell is None or other._cell is None or type(self) is not type(other):
             return False
         return self._cell[0] == other._cell[0] and self._cell[1] != other._cell[1]
@@ -81,16 +82,16 @@ class Displayed:
 
         bundle = dict(self._widget_bundle())
         if shell() is None:
-            display(bundle, raw=True)  # type: ignore[no-untyped-call]
+            display(bundle, raw=True)
             return
-        live, static = DisplayHandle(), DisplayHandle()  # type: ignore[no-untyped-call]
-        live.display(bundle, raw=True)  # type: ignore[no-untyped-call]
+        live, static = DisplayHandle(), DisplayHandle()
+        live.display(bundle, raw=True)
         self.wait_for_data(FIRST_LOAD)
-        static.display(self._static_bundle(), raw=True)  # type: ignore[no-untyped-call]
+        static.display(self._static_bundle(), raw=True)
         self._handles.append((live, static))
 
     def _widget_bundle(self) -> dict[str, Any]:
-        found: Any = self._repr_mimebundle_()  # type: ignore[attr-defined]
+        found: Any = super()._repr_mimebundle_()  # type: ignore[misc]
         bundle = found[0] if isinstance(found, tuple) else found
         plain = {"text/plain": repr(self)}
         return {**plain, **{k: v for k, v in bundle.items() if k != "text/plain"}}
@@ -104,7 +105,8 @@ class Displayed:
         for _, static in self._handles:
             static.update(self._static_bundle(), raw=True)
 
-    def _leave(self, *, keep_output: bool) -> None:
+    def leave(self, *, keep_output: bool) -> None:
+        """Close; leave a static copy in place of the output, or nothing."""
         if self.is_gone:
             return
         self._is_gone = True
@@ -119,7 +121,7 @@ class Displayed:
 
     def close(self) -> None:
         """Stop updating, release every resource, leave a static copy behind."""
-        self._leave(keep_output=True)
+        self.leave(keep_output=True)
 
 
 def close_tree(widget: ipywidgets.Widget) -> None:

@@ -1,4 +1,4 @@
-"""The common part of the forms: fields with their error beside them, background work."""
+"""The common part of the forms: fields with errors beside them, background work."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Callable
 from html import escape
-from typing import Any
 from uuid import uuid4
 
 import ipywidgets

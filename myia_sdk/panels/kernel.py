@@ -17,7 +17,7 @@ class _CellState:
         self._lock = threading.Lock()
         self.is_running = False
 
-    def follow(self, shell: Any) -> None:
+    def follow(self, shell: Any) -> None:  # noqa: ANN401 - IPython is untyped
         with self._lock:
             if self._shell is shell:
                 return
@@ -37,13 +37,13 @@ class _CellState:
 _state = _CellState()
 
 
-def shell() -> Any:
+def shell() -> Any:  # noqa: ANN401 - IPython is untyped
     """Return IPython's shell when there is a kernel behind it, else None."""
     try:
         from IPython.core.getipython import get_ipython
     except ImportError:
         return None
-    found = get_ipython()  # type: ignore[no-untyped-call]
+    found = get_ipython()
     return found if found is not None and hasattr(found, "kernel") else None
 
 

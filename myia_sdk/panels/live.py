@@ -15,11 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
-from redis.exceptions import RedisError
-
-from myia_sdk.errors import QueueConnectionError
+from myia_sdk.errors import MyiaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +114,8 @@ class LiveFeed:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._users = 0
+        #: Panels that hold this feed.
+        self.users = 0
         self._subscribers: list[Subscriber] = []
         self._tasks: list[Callable[[], None]] = []
         self._changes = Changes()
@@ -128,7 +127,7 @@ class LiveFeed:
         self.connection = Connection(is_up=True, since_ms=0, message="")
 
     @classmethod
-    def acquire(cls, client: Client) -> Self:
+    def acquire(cls, client: Client) -> LiveFeed:
         """Return the feed of the client's queue, made when it is the first user."""
         store = client.queue
         key = (id(store.redis), store.keys.sdk("feed"))
@@ -136,19 +135,19 @@ class LiveFeed:
             feed = cls._feeds.get(key)
             if feed is None:
                 feed = cls._feeds[key] = cls(client)
-            feed._users += 1
-        return feed  # type: ignore[return-value]  # the registry is per class
+            feed.users += 1
+        return feed
 
     @classmethod
     def open_feeds(cls) -> int:
         """Return how many queues are being followed in this process."""
         with cls._feeds_lock:
-            return sum(feed._users > 0 for feed in cls._feeds.values())
+            return sum(feed.users > 0 for feed in cls._feeds.values())
 
     def release(self) -> None:
         """Give the feed back; without users both threads end."""
         with self._feeds_lock:
-            self._users -= 1
+            self.users -= 1
         self.wake()
         self._forget_if_unused()
 
@@ -156,7 +155,7 @@ class LiveFeed:
         # A reader in its blocking read stays known: a panel made meanwhile takes it
         # over, instead of a second connection.
         with self._feeds_lock:
-            if self._users == 0 and self._reader is None:
+            if self.users == 0 and self._reader is None:
                 for key, feed in list(self._feeds.items()):
                     if feed is self:
                         del self._feeds[key]
@@ -224,7 +223,9 @@ class LiveFeed:
                     reader.pin()
                     self._connected()
                 events = reader.read(block=READ_BLOCK, count=1000)
-            except (QueueConnectionError, RedisError, OSError) as error:
+            except Exception as error:
+                if not isinstance(error, MyiaError):
+                    logger.exception("The events of the queue cannot be read")
                 reader = None
                 self._disconnected(str(error), delay)
                 delay = min(delay * 2, RECONNECT_DELAYS[1])

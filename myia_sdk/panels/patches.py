@@ -9,7 +9,7 @@ from typing import Any
 Operation = list[Any]
 
 
-def diff(old: Any, new: Any, path: tuple[str, ...] = ()) -> list[Operation]:
+def diff(old: object, new: object, path: tuple[str, ...] = ()) -> list[Operation]:
     """List the operations that turn `old` into `new`.
 
     Objects are compared key by key. A list that only grew at its end gives one
@@ -55,21 +55,22 @@ def _list_diff(
     return [["set", list(path), new]]
 
 
-def apply(state: Any, operations: list[Operation]) -> Any:
+def apply(state: dict[str, Any], operations: list[Operation]) -> dict[str, Any]:
     """Return `state` after `operations`, as the browser computes it.
 
     Parameters
     ----------
-    state : JSON value
+    state : dict
         The state before; it is not changed.
     operations : list of list
         What :func:`diff` gave.
     """
-    root = {"state": deepcopy(state)}
+    root: dict[str, Any] = {"state": deepcopy(state)}
     for name, path, *value in operations:
-        *parents, last = ["state", *path]
+        keys: list[str] = ["state", *path]
+        last = keys.pop()
         target: Any = root
-        for key in parents:
+        for key in keys:
             target = target[key]
         if name == "del":
             del target[last]
@@ -77,4 +78,5 @@ def apply(state: Any, operations: list[Operation]) -> Any:
             target[last] = [*target[last], *value[0]]
         else:
             target[last] = value[0]
-    return root["state"]
+    result: dict[str, Any] = root["state"]
+    return result

@@ -7,9 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError
-
-from myia_sdk.errors import MyiaError, QueueConnectionError
+from myia_sdk.errors import MyiaError
 from myia_sdk.panels.texts import catalogue
 
 if TYPE_CHECKING:
@@ -23,8 +21,8 @@ logger = logging.getLogger(__name__)
 #: A view that said nothing for this long, seconds, is closed or asleep: three missed
 #: heartbeats of the browser's five seconds.
 SILENCE = 15.0
-#: Longest message accepted from a browser, characters of its JSON strings.
-TEXT_LIMIT = 100_000
+#: Views of one panel at once; more are not counted.
+VIEWS_LIMIT = 100
 
 
 class LiveView:
@@ -66,7 +64,7 @@ class LiveView:
         self._next_tick = 0.0
         feed.attach(self)
 
-    def receive(self, message: Any) -> None:
+    def receive(self, message: object) -> None:
         """Take one message of the browser; callable from any thread, never blocks.
 
         Parameters
@@ -105,7 +103,7 @@ class LiveView:
     def _heard(self, view: str) -> bool:
         was_watched = self.is_watched()
         with self._lock:
-            if len(self._views) < 100 or view in self._views:
+            if len(self._views) < VIEWS_LIMIT or view in self._views:
                 self._views[view] = time.monotonic()
         if not was_watched:
             self._feed.wake()
@@ -194,8 +192,6 @@ class LiveView:
     def _guard(self, call: Callable[[], None]) -> None:
         try:
             call()
-        except (QueueConnectionError, RedisError) as error:
-            self.controller.notify("error", str(error))
         except MyiaError as error:
             self.controller.notify("error", str(error))
         except Exception as error:  # a thread has no caller to raise to

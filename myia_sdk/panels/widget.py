@@ -55,7 +55,7 @@ class LiveWidget(Displayed, anywidget.AnyWidget):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.controller.client.queue.queue!r}>"
 
-    def _on_message(self, _: Any, content: Any, __: Any) -> None:
+    def _on_message(self, _: object, content: object, __: object) -> None:
         self.view.receive(content)
 
     def _post(self, message: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
-"""Models and data among the variables of a notebook, found without importing any
-library: by what the objects can do.
+"""Models and data among the variables of a notebook, told by what they can do.
+
+No library is imported for it.
 """
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 #: Names that come first as test data and as their target.
 _TEST_NAMES = ("X_test", "x_test", "X_valid", "X_val", "X")
@@ -118,7 +119,8 @@ def find_tables(namespace: Mapping[str, Any]) -> list[TableVariable]:
         if shape is None or len(shape) != _MATRIX or 0 in shape:
             continue
         columns = getattr(value, "columns", ())
-        found.append(TableVariable(name, *shape, tuple(map(str, columns))))
+        rows, width = shape
+        found.append(TableVariable(name, rows, width, tuple(map(str, columns))))
     return sorted(found, key=lambda one: _rank(one.name, _TEST_NAMES))
 
 
@@ -145,7 +147,7 @@ def _rank(name: str, preferred: tuple[str, ...]) -> int:
     return preferred.index(name) if name in preferred else len(preferred)
 
 
-def count_missing(values: Any) -> int:
+def count_missing(values: Iterable[object]) -> int:
     """Return how many entries of a target are missing (None or NaN)."""
     listed = values.tolist() if hasattr(values, "tolist") else list(values)
     return sum(1 for one in listed if one is None or one != one)  # noqa: PLR0124 - NaN

@@ -210,5 +210,5 @@ def by_minute(metrics: Metrics, now_ms: int) -> list[int]:
     for point in metrics.points:
         age = last - int(point.minute_at.timestamp()) // 60
         if 0 <= age < MINUTES:
-            counts[MINUTES - 1 - age] += point.count
+            counts[MINUTES - 1 - age] += point.jobs
     return counts

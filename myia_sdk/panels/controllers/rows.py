@@ -136,7 +136,7 @@ def timeline(job: Job) -> list[dict[str, Any]]:
     return [{"what": what, "at": at, "note": note} for what, at, note in known]
 
 
-def masked(value: Any) -> Any:
+def masked(value: object) -> object:
     """Return a JSON value with the values of secret-looking keys replaced.
 
     References to secrets (``env:NAME``) stay: they tell where, not what.

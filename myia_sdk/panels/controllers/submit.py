@@ -27,6 +27,7 @@ from myia_sdk.panels.permissions import Action, ActionRefusedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from myia_sdk.certification.report import Threshold
     from myia_sdk.certification.suites import Suite
     from myia_sdk.client import Client
 
@@ -290,7 +291,7 @@ class SubmitController(Controller):
         missing = count_missing(target)
         return self.say("error.missing", count=missing) if missing else ""
 
-    def _target_values(self) -> Any:
+    def _target_values(self) -> Any:  # noqa: ANN401 - the user's data
         namespace = self._namespace()
         name = self.values.target
         if name.startswith(COLUMN):
@@ -431,7 +432,7 @@ def _split(text: str) -> list[str]:
     return list(dict.fromkeys(filter(None, (one.strip() for one in text.split(",")))))
 
 
-def _threshold_text(threshold: Any) -> str:
+def _threshold_text(threshold: Threshold) -> str:
     if threshold.passed is None:
         return ""
     sign = {">=": "≥", "<=": "≤", "==": "="}.get(
