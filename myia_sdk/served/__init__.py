@@ -1,0 +1,1 @@
+"""The board as a web page, and the health and metrics endpoint of workers."""

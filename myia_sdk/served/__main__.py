@@ -1,0 +1,27 @@
+"""``python -m myia_sdk.served``: serve the board of the settings' queue."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+
+from myia_sdk.client import Client
+from myia_sdk.served.app import run
+
+
+def main() -> None:
+    """Read the arguments and serve."""
+    parser = argparse.ArgumentParser(prog="python -m myia_sdk.served")
+    parser.add_argument(
+        "--read-only", action="store_true", help="show everything, change nothing"
+    )
+    options = parser.parse_args()
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO
+    )
+    with Client() as client:
+        run(client, is_read_only=options.read_only)
+
+
+if __name__ == "__main__":
+    main()
