@@ -1,8 +1,8 @@
 """Records of the queue and its certifications as DataFrames.
 
 Every frame comes from one tuple of `Column`, in this order, with exactly these dtypes,
-also with zero rows. The identity comes first; times are aware UTC; a ``category`` has
-all its words in order, worst or earliest first. What is marked * is opt-in: name it in
+also with zero rows (pandas 2 shows ``str`` as ``object``). The identity comes first; times
+are aware UTC; a ``category`` has all its words in order, worst or earliest first. What is marked * is opt-in: name it in
 ``columns=``. ``attrs["as_of"]`` says when the records were read (ISO 8601), and
 ``attrs["truncated"]`` whether there were more. `describe_columns` makes this table.
 
@@ -167,13 +167,13 @@ all its words in order, worst or earliest first. What is marked * is opt-in: nam
     job_id           str                  job that made the request
     sample           Int64                place in the log, from 0
     check            str                  check it was made for
-    outcome          str                  what came of it
-    first_token      timedelta64[us]      time to the first token
+    first_token      timedelta64[us]      time to the first text
     latency          timedelta64[us]      time to the end of the answer
     tokens           Int64                tokens of the answer
+    finish_reason    str                  why the answer ended
     retries          Int64                requests sent again
-    error_category   str                  why there is no answer
-    prompt*          str                  what was asked
+    error            str                  why there is no answer
+    messages*        str                  what was asked, JSON
     answer*          str                  what was answered
 """
 

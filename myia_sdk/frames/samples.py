@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from datetime import timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.frames.columns import INTEGER, SPAN, TEXT, Column, build_frame, choose
@@ -32,27 +35,33 @@ def _span(key: str) -> Callable[[Mapping[str, Any]], timedelta | None]:
     return getter
 
 
-def _count(key: str) -> Callable[[Mapping[str, Any]], int | None]:
-    def getter(sample: Mapping[str, Any]) -> int | None:
-        value = sample.get(key)
-        if isinstance(value, list):
-            return len(value)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+def _tokens(sample: Mapping[str, Any]) -> int | None:
+    usage = sample.get("usage")
+    count = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    return count if isinstance(count, int) else None
 
-    return getter
+
+def _retries(sample: Mapping[str, Any]) -> int:
+    retries = sample.get("retries")
+    return len(retries) if isinstance(retries, list) else 0
+
+
+def _messages(sample: Mapping[str, Any]) -> str | None:
+    messages = sample.get("messages")
+    return None if messages is None else json.dumps(messages, ensure_ascii=False)
 
 
 SAMPLE_COLUMNS: tuple[Column, ...] = (
-    Column("job_id", TEXT, _text("job_id"), "job that made the request"),
-    Column("sample", INTEGER, _count("sample"), "place in the log, from 0"),
+    Column("job_id", TEXT, itemgetter("job_id"), "job that made the request"),
+    Column("sample", INTEGER, itemgetter("sample"), "place in the log, from 0"),
     Column("check", TEXT, _text("check"), "check it was made for"),
-    Column("outcome", TEXT, _text("outcome"), "what came of it"),
-    Column("first_token", SPAN, _span("ttft_ms"), "time to the first token"),
-    Column("latency", SPAN, _span("latency_ms"), "time to the end of the answer"),
-    Column("tokens", INTEGER, _count("completion_tokens"), "tokens of the answer"),
-    Column("retries", INTEGER, _count("retries"), "requests sent again"),
-    Column("error_category", TEXT, _text("category"), "why there is no answer"),
-    Column("prompt", TEXT, _text("prompt"), "what was asked", opt_in=True),
+    Column("first_token", SPAN, _span("first_text_ms"), "time to the first text"),
+    Column("latency", SPAN, _span("elapsed_ms"), "time to the end of the answer"),
+    Column("tokens", INTEGER, _tokens, "tokens of the answer"),
+    Column("finish_reason", TEXT, _text("finish_reason"), "why the answer ended"),
+    Column("retries", INTEGER, _retries, "requests sent again"),
+    Column("error", TEXT, _text("error"), "why there is no answer"),
+    Column("messages", TEXT, _messages, "what was asked, JSON", opt_in=True),
     Column("answer", TEXT, _text("answer"), "what was answered", opt_in=True),
 )
 
@@ -70,13 +79,14 @@ def samples_frame(
     samples : iterable of (job id, mapping)
         Samples as ``read_samples`` returns them.
     columns : sequence of str, optional
-        Names of `SAMPLE_COLUMNS`; all but prompts and answers by default.
+        Names of `SAMPLE_COLUMNS`; all but messages and answers by default.
     as_of : datetime, optional
         When they were read; now when not given. Kept in ``attrs``.
     """
-    rows = [
-        {**sample, "job_id": job_id, "sample": place}
-        for place, (job_id, sample) in enumerate(samples)
-    ]
+    places: Counter[str] = Counter()
+    rows = []
+    for job_id, sample in samples:
+        rows.append({**sample, "job_id": job_id, "sample": places[job_id]})
+        places[job_id] += 1
     chosen = choose(SAMPLE_COLUMNS, columns, frame="samples")
     return build_frame(rows, chosen, as_of=as_of)

@@ -76,7 +76,7 @@ def plot_calibration(bins: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     )
     ax.scatter(
         data["confidence"], data["accuracy"], s=25 + 250 * data["share"], color=color,
-        label="observed, 95 % interval", zorder=3,
+        label="observed, 95 % interval", clip_on=False, zorder=3,
     )  # fmt: skip
     gap = float((data["share"] * (data["accuracy"] - data["confidence"]).abs()).sum())
     total = int(data["count"].sum())

@@ -129,9 +129,15 @@ def plot_scores(checks: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         return show_empty(ax, "no checks")
     data["row"] = data["check"].map({name: row for row, name in enumerate(names)})
     ax.axvline(1.0, color=ink(ax), linewidth=1.2, alpha=0.7)
-    ax.scatter(
-        data["warned"], data["row"], marker="|", s=90, color=OUTCOME_COLORS["warned"]
-    )
+    if data["warned"].notna().any():
+        ax.scatter(
+            data["warned"],
+            data["row"],
+            marker="|",
+            s=90,
+            color=OUTCOME_COLORS["warned"],
+            label="warning begins",
+        )
     for outcome, group in data.groupby("outcome", observed=True):
         _draw_outcome(ax, str(outcome), group)
     _write_texts(ax, data, repeated=len(names) < len(data))

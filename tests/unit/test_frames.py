@@ -20,7 +20,9 @@ from myia_sdk.queue.timetable import Timetable
 from myia_sdk.queue.workers import WorkerRecord
 from tests.unit.frame_records import NOW, make_check, make_job, make_report
 
-T, INT, N, F = "str", "Int64", "Float64", "boolean"
+#: pandas 3 has a text dtype of its own; pandas 2 keeps texts as objects.
+T = str(pd.Series([], dtype="str").dtype)
+INT, N, F = "Int64", "Float64", "boolean"
 AT, SPAN, WORD = "datetime64[us, UTC]", "timedelta64[us]", "category"
 
 SCHEMAS = {
@@ -78,8 +80,8 @@ SCHEMAS = {
         "job_id": T, "low": N, "high": N, "count": INT, "confidence": N, "accuracy": N,
     },
     "samples": {
-        "job_id": T, "sample": INT, "check": T, "outcome": T, "first_token": SPAN,
-        "latency": SPAN, "tokens": INT, "retries": INT, "error_category": T,
+        "job_id": T, "sample": INT, "check": T, "first_token": SPAN, "latency": SPAN,
+        "tokens": INT, "finish_reason": T, "retries": INT, "error": T,
     },
 }  # fmt: skip
 OPT_IN = ["data", "result", "traceback", "parent", "scheduler", "deduplication"]
@@ -356,10 +358,16 @@ def test_calibration_ignores_reports_without_bins() -> None:
 
 
 def test_samples_read_what_is_there() -> None:
-    sample = {"check": "ttft", "ttft_ms": 90.5, "latency_ms": 800, "retries": [1, 2],
-              "prompt": "Hi", "completion_tokens": 12}  # fmt: skip
-    frame = frames.samples_frame([("j1", sample), ("j1", {"latency_ms": "fast"})])
+    sample = {
+        "check": "ttft", "first_text_ms": 90.5, "elapsed_ms": 800, "retries": [{}, {}],
+        "messages": [{"role": "user"}], "usage": {"completion_tokens": 12},
+    }  # fmt: skip
+    rows = [("j1", sample), ("j2", {"elapsed_ms": "fast"}), ("j1", {"error": "x"})]
+    frame = frames.samples_frame(rows)
+    assert list(frame["sample"]) == [0, 0, 1]
     assert frame["first_token"][0] == timedelta(milliseconds=90.5)
     assert (frame["tokens"][0], frame["retries"][0]) == (12, 2)
     assert frame.iloc[1][["check", "latency", "tokens"]].isna().all()
-    assert "prompt" not in frame
+    assert "messages" not in frame
+    asked = frames.samples_frame(rows, columns=["messages"])["messages"]
+    assert asked[0] == '[{"role": "user"}]'

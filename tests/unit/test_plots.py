@@ -107,7 +107,7 @@ def some_bins() -> pd.DataFrame:
 
 def some_samples() -> pd.DataFrame:
     return samples_frame(
-        [("j1", {"ttft_ms": 100 + i, "latency_ms": 5000 + 10 * i}) for i in range(20)]
+        [("j1", {"first_text_ms": 100 + i, "elapsed_ms": 5000 + i}) for i in range(20)]
     )
 
 
@@ -348,7 +348,7 @@ def test_latency_marks_median_and_95th_percentile() -> None:
 
 
 def test_latency_without_first_tokens_draws_the_rest() -> None:
-    frame = samples_frame([("j", {"latency_ms": 10})])
+    frame = samples_frame([("j", {"elapsed_ms": 10})])
     legend = plots.plot_latency(frame).get_legend()
     assert len(legend.get_texts()) == 1
 
