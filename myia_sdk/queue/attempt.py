@@ -106,7 +106,7 @@ class Pump:
         self._poll.register(line, select.POLLIN | select.POLLOUT)
         self._poll.register(fate, select.POLLIN)
         self._poll.register(output, select.POLLIN)
-        self._answering: threading.Thread | None = None
+        self._is_answering = False
         self._launched = time.monotonic()
         self._forked: float | None = None
         #: What ends the run, once known: fields of Outcome.
@@ -273,12 +273,12 @@ class Pump:
             raise channel.MalformedFrameError(f"unknown kind {kind[:50]!r}")
 
     def _answer(self, method: str, arguments: Mapping[str, Any]) -> None:
-        if self._answering is not None and self._answering.is_alive():
+        if self._is_answering:
             raise channel.MalformedFrameError("a call before the answer to the last")
-        self._answering = threading.Thread(
+        self._is_answering = True
+        threading.Thread(
             target=self._answer_call, args=(method, arguments), daemon=True
-        )
-        self._answering.start()
+        ).start()
 
     def _answer_call(self, method: str, arguments: Mapping[str, Any]) -> None:
         try:
@@ -293,6 +293,8 @@ class Pump:
                 message=str(exc),
                 details=getattr(exc, "details", {}),
             )
+        # The child may call again as soon as it has read the answer.
+        self._is_answering = False
         with contextlib.suppress(OSError):
             self._line.sendall(answer)
 

@@ -30,6 +30,7 @@ from myia_sdk.queue.execution import Executor
 from myia_sdk.queue.leases import Leases, Running, StopCause
 from myia_sdk.queue.outages import Outage, Patience
 from myia_sdk.queue.periodic import register_periodic
+from myia_sdk.queue.processes import PR_SET_DUMPABLE, set_process_flag
 from myia_sdk.queue.runs import TaskRunner
 from myia_sdk.queue.sandbox import Sandbox
 from myia_sdk.queue.schedule import JobSchedulers
@@ -134,6 +135,8 @@ class Slot(Worker):
             return
         try:
             self._executor.run(entry)
+        except Exception:
+            logger.exception("The end of job %s was not stored.", entry.job.id)
         finally:
             self._claims.leases.end(entry)
         self._claims.free_slot()
@@ -320,7 +323,9 @@ class BullConsumer(Consumer):
             try:
                 self.store.put_back(entry.job.id, entry.token)
             except QueueError as exc:
-                logger.warning("Job %s was not put back: %s", entry.job.id, exc)
+                # Each try may take long; the leases run out by themselves.
+                logger.warning("Jobs were not put back: %s", exc)
+                return
 
     def _set_signal_handlers(self) -> None:
         """Leave the signals of whoever calls `start` alone; `run` takes them."""
@@ -339,6 +344,9 @@ class BullConsumer(Consumer):
     def run(self) -> None:
         """Run until a signal (Huey's method, called by ``huey_consumer``)."""
         self._take_signals()
+        # Model code runs under the same user: it must not read this process's
+        # environment and memory, where the passwords are. Debuggers cannot either.
+        set_process_flag(PR_SET_DUMPABLE, 0)
         self.start()
         checked = time.monotonic()
         while not self.stop_flag.wait(self._stop_flag_timeout):

@@ -14,6 +14,7 @@ from huey.utils import Error
 from myia_sdk.errors import QueueError
 from myia_sdk.queue.child import current_channel
 from myia_sdk.queue.job import Job, JobState
+from myia_sdk.queue.keys import RESERVED_IDS
 from myia_sdk.queue.messages import naive_moment, plain, revive
 from myia_sdk.queue.payload import encode_json
 from myia_sdk.queue.translation import HUEY_FIELD, TIMEOUT_FIELD, TaskTranslator
@@ -55,16 +56,27 @@ class TaskResults(TaskTranslator):
             return super().get_raw(key, peek)
         line = current_channel()
         if line is not None:
-            found = line.call("result", id=key)
+            found = line.call("result", id=key, peek=peek)
             return EmptyData if found is None else found
-        found = self.raw_result(key)
+        found = self.raw_result(key, peek=peek)
         return EmptyData if found is None else found
 
-    def raw_result(self, key: str) -> str | None:
-        """Return the JSON text of a job's end or of a stored value, else None."""
-        found = self.storage.peek_data(key)
+    def raw_result(self, key: str, *, peek: bool = True) -> str | None:
+        """Return the JSON text of a job's end or of a stored value, else None.
+
+        Parameters
+        ----------
+        key : str
+            Id of a job, or key of a value.
+        peek : bool, default True
+            Leave a stored value where it is; the end of a job always stays.
+        """
+        read = self.storage.peek_data if peek else self.storage.pop_data
+        found = read(key)
         if found is not EmptyData:
             return str(found)
+        if key in RESERVED_IDS:
+            return None
         job = self.store.job(key)
         if job is None:
             return None

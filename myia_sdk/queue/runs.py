@@ -120,7 +120,8 @@ class TaskRunner:
             self.huey.enqueue(self.huey.messages.from_record(arguments["task"]))
             return None
         if method == "result":
-            return self.huey.raw_result(str(arguments["id"]))
+            is_peek = arguments["peek"] is True
+            return self.huey.raw_result(str(arguments["id"]), peek=is_peek)
         name = method.removeprefix("storage.")
         storage = self.huey.storage
         return answer_remote(storage, name, arguments["args"], arguments["kwargs"])

@@ -18,6 +18,7 @@ from myia_sdk.queue.job import JobState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from myia_sdk.queue.child import ChildChannel
     from myia_sdk.queue.store import JobStore
 
 #: Errors of tasks that never became jobs, and values of chords, are kept this long.
@@ -232,17 +233,38 @@ class RemoteStorage(BaseStorage):
         found = {key: self.peek_data(key) for key in keys}
         return {key: value for key, value in found.items() if value is not EmptyData}
 
+    def wait_result(
+        self,
+        key: str,
+        timeout: float | None = None,
+        backoff: float = 1.15,
+        max_delay: float = 1.0,
+    ) -> bool:
+        """Wait until another job has ended, asking the worker now and then."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        delay = FIRST_POLL_SECONDS
+        while _line().call("result", id=key, peek=True) is None:
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+            time.sleep(min(delay, max_delay))
+            delay *= backoff
+        return True
+
 
 class _RemoteMethod:
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __call__(self, *args: object, **kwargs: object) -> Any:  # noqa: ANN401  # JSON
-        line = current_channel()
-        if line is None:
-            raise RuntimeError(f"{self._name} was called outside a sandbox child")
-        answer = line.call(f"storage.{self._name}", args=list(args), kwargs=kwargs)
+        answer = _line().call(f"storage.{self._name}", args=list(args), kwargs=kwargs)
         return EmptyData if answer == {"empty": True} else answer
+
+
+def _line() -> ChildChannel:
+    line = current_channel()
+    if line is None:
+        raise RuntimeError("A remote storage works in a sandbox child only.")
+    return line
 
 
 def answer_remote(storage: BullStorage, name: str, args: Any, kwargs: Any) -> object:  # noqa: ANN401  # JSON of the child

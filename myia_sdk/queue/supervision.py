@@ -63,8 +63,10 @@ class Supervisor:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=10)
+        consumer = self._consumer
+        if consumer.outage.is_on:
+            return
         try:
-            consumer = self._consumer
             consumer.store.command("HDEL", self._workers_key, consumer.name)
         except QueueError as exc:
             logger.debug("The worker stays listed for a minute: %s", exc)

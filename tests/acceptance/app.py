@@ -242,6 +242,23 @@ def ask(job_id):
 
 
 @huey.task()
+def peek_at_parents():
+    """Look for the worker's password the way hostile code would."""
+    found = []
+    pid = os.getpid()
+    for _ in range(2):
+        status = Path(f"/proc/{pid}/status").read_text()
+        pid = next(int(x[5:]) for x in status.splitlines() if x.startswith("PPid"))
+        try:
+            text = Path(f"/proc/{pid}/environ").read_text()
+        except PermissionError:
+            found.append("refused")
+        else:
+            found.append("leaks" if "TEST_URL" in text else "clean")
+    return found
+
+
+@huey.task()
 def excuse(word, error):
     """An error handler: gets the text of the error."""
     note(word, "handled", error)

@@ -7,26 +7,44 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from typer.testing import CliRunner
 
 from myia_sdk import Client, Settings
+from myia_sdk.cli import app
 
 SUITE = "classifier-baseline"
 
 
-def myia(
+class Outcome(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def myia(*arguments: str, environment: dict[str, str]) -> Outcome:
+    """Run a command in this process, which has imported what it needs."""
+    shown = {"COLUMNS": "200", "NO_COLOR": "1"}
+    result = CliRunner().invoke(
+        app, list(arguments), env=shown | environment, catch_exceptions=False
+    )
+    return Outcome(result.exit_code, result.stdout, result.stderr)
+
+
+def run(
     *arguments: str, environment: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "myia_sdk.cli", *arguments],
         capture_output=True,
         text=True,
-        env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1"} | environment,
+        env=os.environ | environment,
         timeout=120,
         check=False,
         cwd=environment["MYIA_HOME"],
@@ -34,7 +52,8 @@ def myia(
 
 
 @pytest.fixture
-def environment(redis_server, queue_name, tmp_path) -> dict[str, str]:
+def environment(redis_server, queue_name, tmp_path, monkeypatch) -> dict[str, str]:
+    monkeypatch.chdir(tmp_path)
     return {
         **redis_server.environment,
         "CERTIFICATION_QUEUE_NAME": queue_name,
@@ -134,6 +153,13 @@ def test_errors_are_one_line_without_traceback(environment, tmp_path):
         assert "Traceback" not in result.stderr
         assert result.stderr.count("\n") == 1
         assert environment["REDIS_PASSWORD"] not in result.stderr
+
+
+def test_process_ends_with_the_exit_code_and_the_line(environment):
+    result = run("logs", "nojob", environment=environment)
+    assert result.returncode == 1
+    assert result.stderr.startswith("myia: Job 'nojob' does not exist")
+    assert result.stderr.count("\n") == 1
 
 
 def test_pause_is_shown_and_lifted(environment):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -43,6 +44,13 @@ def pids_of(ledger, count):
     return [pid for line in lines for pid in line[4:]]
 
 
+def can_trace_everything():
+    """Whether this process has CAP_SYS_PTRACE, which nothing is hidden from."""
+    status = Path("/proc/self/status").read_text()
+    line = next(x for x in status.splitlines() if x.startswith("CapEff"))
+    return bool(int(line.split()[1], 16) >> 19 & 1)
+
+
 def assert_dead(pids):
     wait_until(
         lambda: (
@@ -65,6 +73,11 @@ def test_stock_command_runs_jobs_and_is_listed_once(start, kind):
     values = [ended(consumer.store, job_id).return_value for job_id in ids]
     assert values == [1, 2, 3, 4, 5] * 2
     assert_clean(consumer.store, ids)
+    server, worker_process = ended(
+        consumer.store, consumer.submit(app.peek_at_parents.s())
+    ).return_value
+    assert server in {"clean", "refused"}
+    assert worker_process == "refused" or can_trace_everything()
     (worker,) = QueueAdministration(consumer.store).workers()
     assert worker.is_listed
     assert consumer.store.job(ids[0]).processed_by == worker.name

@@ -116,6 +116,39 @@ def test_killed_server_comes_back_with_all_jobs(own_redis_server, start, tmp_pat
     assert log.count("Redis is away") == log.count("Redis is back") == 1
 
 
+def test_worker_started_first_waits_for_its_server(own_redis_server, start):
+    own_redis_server.stop()
+    consumer = start(own_redis_server)
+    wait_until(lambda: "Redis is away" in consumer.log.read_text(), what="the wait")
+    own_redis_server.start()
+    assert ended(consumer.store, consumer.submit(app.quick.s(1))).return_value == 2
+
+
+def test_hiccups_of_the_server_cost_no_job(own_redis_server, start, tmp_path):
+    """F13 and F16: cut connections, forgotten scripts, a pause, a full memory."""
+    ledger = tmp_path / "ledger"
+    consumer = start(own_redis_server, "-w", "2", lease=15, check=1)
+    ids = [consumer.submit(app.effect.s(str(ledger), 0.4)) for _ in range(8)]
+    pids_of(ledger, 1)
+    raw = own_redis_server.client()
+    raw.script_flush()
+    raw.client_kill_filter(_type="normal", skipme=True)
+    time.sleep(0.3)
+    raw.execute_command("CLIENT", "PAUSE", 700, "ALL")
+    raw.script_flush()
+    raw.config_set("maxmemory", 1)
+    time.sleep(1.5)
+    raw.config_set("maxmemory", 0)
+    jobs = [ended(consumer.store, job_id) for job_id in ids]
+    assert {job.state for job in jobs} == {JobState.COMPLETED}
+    assert consumer.process.poll() is None
+    assert_no_double_effect(ledger)
+    assert len(finishes(ledger)) == len(ids)
+    assert_clean(consumer.store, ids)
+    assert len(consumer.log.read_text().splitlines()) < 60
+    raw.close()
+
+
 def test_frozen_server_is_waited_for_without_noise(own_redis_server, start, tmp_path):
     """F8: longer than the socket time-out; no crash, no spinning, no flood."""
     ledger = tmp_path / "ledger"

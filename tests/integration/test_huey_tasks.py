@@ -290,6 +290,7 @@ def test_child_reaches_the_queue_only_through_the_worker(store):
     ids = get(app.fan_out(2))
     assert [ended(store, job_id).return_value for job_id in ids] == [1, 2]
     assert get(app.ask(ids[0])) == 1
+    assert get(app.ask(app.add.schedule((1, 2), delay=0.5).id)) == 3
     assert "not offered" in str(failure(app.confined()))
 
 

@@ -156,7 +156,7 @@ def test_higher_priority_runs_first(redis_server, queue_name):
     for word, priority in [("low", -5), ("plain", None), ("high", 9), ("mid", 5)]:
         mark.schedule((word,), delay=0, priority=priority)
     last = mark("plain too")
-    assert [task.kwargs["word"] for task in huey.pending()][0] == "high"
+    assert next(task.kwargs["word"] for task in huey.pending()) == "high"
     consumer = huey.create_consumer(workers=1, periodic=False)
     consumer.start()
     try:
@@ -231,3 +231,47 @@ def test_periodic_tasks_run_once_whatever_the_consumers(redis_server, queue_name
     assert asked
     counts = huey.store.counts()
     assert (counts[JobState.COMPLETED], counts[JobState.DELAYED]) == (2, 2)
+
+
+def test_odds_and_ends_behave_as_huey_says(redis_server, queue_name):
+    huey, mark, order = own_huey(redis_server, queue_name)
+    seen = []
+
+    class Context:
+        def __enter__(self):
+            seen.append("in")
+
+        def __exit__(self, *_):
+            seen.append("out")
+
+    @huey.context_task(Context(), isolate=False)
+    def inside():
+        seen.append("body")
+        return "done"
+
+    @huey.task(retries=2, retry_delay=0.05, retry_backoff=3, isolate=False)
+    def failing():
+        raise LookupError("again")
+
+    huey.on_startup()(lambda: seen.append("started"))
+    huey.on_shutdown(name="bye")(lambda: seen.append("stopped"))
+    huey.put("note", {"a": 1})
+    assert huey.get("note", peek=True) == {"a": 1}
+    assert huey.get("note") == {"a": 1}
+    assert huey.get("note") is None
+    assert huey.get("wait") is None
+    moved = mark.schedule(("moved",), delay=600).reschedule(delay=0)
+    consumer = huey.create_consumer(workers=1, periodic=False)
+    consumer.start()
+    try:
+        results = [inside(), moved]
+        group_of = huey.enqueue(group([mark.s("x"), mark.s("y")]))
+        assert get(results[0]) == "done"
+        assert sorted(map(str, group_of.as_completed())) == ["None", "None"]
+        job = ended(huey.store, failing().id)
+        assert (job.state, job.attempts_made) == (JobState.FAILED, 3)
+        get(moved)
+    finally:
+        consumer.stop(graceful=True)
+    assert seen == ["started", "in", "body", "out", "stopped"]
+    assert sorted(order) == ["moved", "x", "y"]
