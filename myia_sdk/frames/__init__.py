@@ -1,10 +1,11 @@
 """Records of the queue and its certifications as DataFrames.
 
 Every frame comes from one tuple of `Column`, in this order, with exactly these dtypes,
-also with zero rows (pandas 2 shows ``str`` as ``object``). The identity comes first; times
-are aware UTC; a ``category`` has all its words in order, worst or earliest first. What is marked * is opt-in: name it in
-``columns=``. ``attrs["as_of"]`` says when the records were read (ISO 8601), and
-``attrs["truncated"]`` whether there were more. `describe_columns` makes this table.
+also with zero rows (pandas 2 shows ``str`` as ``object``). The identity comes first;
+times are aware UTC; a ``category`` has all its words in order, worst or earliest first.
+What is marked * is opt-in: name it in ``columns=``. ``attrs["as_of"]`` says when the
+records were read (ISO 8601), ``attrs["truncated"]`` whether there were more.
+`describe_columns` makes this table.
 
 ::
 
