@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 
-from myia_sdk.queue.reading import now_ms
+from myia_sdk.queue.clock import now_ms
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _PAIRS = [high + low for high in _DIGITS for low in _DIGITS]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from redis.cluster import RedisCluster
@@ -11,6 +10,7 @@ from redis.exceptions import OutOfMemoryError
 
 from myia_sdk.errors import ConfigurationError
 from myia_sdk.queue import scripts
+from myia_sdk.queue.clock import ServerClock
 from myia_sdk.queue.connection import address_of, wrap_errors
 from myia_sdk.queue.job import (
     Job,
@@ -46,11 +46,6 @@ _LOOK_INTO_LINE = 1000
 _READ_AT_ONCE = 500
 
 
-def now_ms() -> int:
-    """Return the epoch time of this machine in milliseconds."""
-    return int(time() * 1000)
-
-
 class LogPage(NamedTuple):
     """Log lines of a job, oldest first, and how many there are in all."""
 
@@ -70,7 +65,7 @@ class JobReader:
     prefix : str, default "myia"
         First part of all keys.
     clock : callable, optional
-        Epoch time in milliseconds.
+        Epoch time in milliseconds; the server's by default.
 
     Raises
     ------
@@ -85,11 +80,11 @@ class JobReader:
         queue: str,
         prefix: str = "myia",
         *,
-        clock: Callable[[], int] = now_ms,
+        clock: Callable[[], int] | None = None,
     ) -> None:
         self.redis = redis
         self.keys = Keys(prefix, queue)
-        self.clock = clock
+        self.clock: Callable[[], int] = clock or ServerClock(redis)
         if isinstance(redis, RedisCluster) and not self.keys.has_hash_tag:
             raise ConfigurationError(
                 f"In a cluster all keys of a queue must share a slot, but the prefix "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from myia_sdk.queue.keys import Keys
 
 #: Greeting a server: every client sends these.
-_HELLO = ("ping", "hello", "auth", "select", "client|setname")
+_HELLO = ("ping", "hello", "auth", "select", "client|setname", "time")
 _READ = (
     "exists", "get", "hexists", "hgetall", "hmget", "llen", "lpos", "lrange",
     "xrange", "xread", "xrevrange", "zcard", "zrange", "zrevrange", "zscore",

@@ -24,7 +24,7 @@ from myia_sdk.queue.job import (
     check_labels,
     epoch_ms,
 )
-from myia_sdk.queue.reading import JobReader, now_ms
+from myia_sdk.queue.reading import JobReader
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -84,7 +84,7 @@ class JobSearcher(JobReader):
     queue, prefix : str
         Names of the queue and first part of its keys.
     clock : callable, optional
-        Epoch time in milliseconds.
+        Epoch time in milliseconds; the server's by default.
     labeller : callable, optional
         Makes the labels of a job that another client added without them.
     """
@@ -95,7 +95,7 @@ class JobSearcher(JobReader):
         queue: str,
         prefix: str = "myia",
         *,
-        clock: Callable[[], int] = now_ms,
+        clock: Callable[[], int] | None = None,
         labeller: Labeller | None = None,
     ) -> None:
         super().__init__(redis, queue, prefix, clock=clock)

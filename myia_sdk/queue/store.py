@@ -30,7 +30,6 @@ from myia_sdk.queue.job import (
 )
 from myia_sdk.queue.options import DEFAULT_STACK_TRACE_LIMIT, JobOptions
 from myia_sdk.queue.payload import DEFAULT_PAYLOAD_LIMIT, encode_json, printable
-from myia_sdk.queue.reading import now_ms
 from myia_sdk.queue.searching import JobSearcher, Labeller
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class JobStore(JobSearcher):
     prefix : str, default "myia"
         First part of all keys.
     clock : callable, optional
-        Epoch time in milliseconds.
+        Epoch time in milliseconds; the server's by default.
     payload_limit : int, default 1 MiB
         Largest job data accepted, bytes of JSON.
     metrics_points : int, default two weeks
@@ -101,7 +100,7 @@ class JobStore(JobSearcher):
         queue: str,
         prefix: str = "myia",
         *,
-        clock: Callable[[], int] = now_ms,
+        clock: Callable[[], int] | None = None,
         payload_limit: int = DEFAULT_PAYLOAD_LIMIT,
         metrics_points: int = METRICS_POINTS,
         labeller: Labeller | None = None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import secrets
 import shutil
 import statistics
@@ -22,25 +23,31 @@ from pathlib import Path
 import myia_sdk.queue
 from myia_sdk.queue.administration import QueueAdministration
 from myia_sdk.queue.connection import ConnectionOptions, connect
+from myia_sdk.queue.identifiers import new_job_id
 from myia_sdk.queue.job import JobOptions, JobState, NewJob
+from myia_sdk.queue.payload import encode_json
 from myia_sdk.queue.scripts import script
 from myia_sdk.queue.store import JobStore
 from tests.conftest import TEST_SERVER, RedisServer, free_port
 
 LEASE = timedelta(minutes=5)
 RARE = 25
+#: Jobs added by the store itself; see `fill`.
+ADDED = 10_000
 DATA = {"model": {"name": "credit", "artifact": "sha256:" + "0" * 64}, "suite": "base"}
 INTEROP = Path(__file__).parents[1] / "interop"
 SCRIPTS = Path(myia_sdk.queue.__file__).parent / "scripts"
 NODE_ADD = """
 const { Queue } = require(process.argv[1] + '/bullmq');
-const [host, port, password, name, count, data] = process.argv.slice(2);
+const [host, port, password, name, count, data, ids] = process.argv.slice(2);
 const connection = { host, port: Number(port), password };
 (async () => {
   const queue = new Queue(name, { connection, prefix: 'myia' });
   const job = { name: 'certify', data: JSON.parse(data) };
+  const chosen = (n) => ({ ...job, opts: { jobId: 'mwtpf2uydx' + (10000000 + n) } });
   for (let i = 0; i < Number(count); i += 1000) {
-    await queue.addBulk(Array(1000).fill(job));
+    const jobs = [...Array(1000).keys()].map((n) => ids ? chosen(i + n) : job);
+    await queue.addBulk(jobs);
   }
   await queue.close();
 })();
@@ -59,17 +66,17 @@ def start_server(folder: Path) -> RedisServer:
 
 
 def fill(store: JobStore, size: int) -> float:
-    """Put `size` jobs in line, and as many ids into every other state."""
+    """Put `size` jobs in line, and as many ids into every other state.
+
+    The first jobs are added by the store, which is timed; the rest is the same layout
+    written by plain pipelined commands, so that a million take a minute.
+    """
+    added = min(size, ADDED)
     started = time.perf_counter()
-    ids: list[str] = []
-    for first in range(0, size, 5_000):
-        ids += store.add_many(
-            [
-                NewJob(name="certify", data=DATA, labels=labels(n))
-                for n in range(first, min(first + 5_000, size))
-            ]
-        )
-    took = time.perf_counter() - started
+    ids = store.add_many([new_job(n) for n in range(added)])
+    rate = added / (time.perf_counter() - started)
+    for first in range(added, size, 10_000):
+        ids += write(store, range(first, min(first + 10_000, size)))
     due = (store.clock() + 10**9) * 4096
     scores = {
         JobState.PRIORITIZED: 2**32,
@@ -78,11 +85,32 @@ def fill(store: JobStore, size: int) -> float:
         JobState.FAILED: store.clock(),
     }
     for state, score in scores.items():
-        for first in range(0, size, 5_000):
-            some = ids[first : first + 5_000]
+        for first in range(0, size, 10_000):
+            some = ids[first : first + 10_000]
             key = store.keys.base + state
             store.redis.zadd(key, {one: score + n for n, one in enumerate(some, first)})
-    return took
+    return rate
+
+
+def new_job(number: int) -> NewJob:
+    return NewJob(name="certify", data=DATA, labels=labels(number))
+
+
+def write(store: JobStore, numbers: range) -> list[str]:
+    now, data = store.clock(), encode_json(DATA)
+    fields = {"name": "certify", "data": data, "opts": "{}", "timestamp": now}
+    ids = [new_job_id() for _ in numbers]
+    with store.redis.pipeline(transaction=False) as pipe:
+        for one, number in zip(ids, numbers, strict=True):
+            more = {f"label:{name}": text for name, text in labels(number).items()}
+            job = fields | {"delay": 0, "priority": 0} | more
+            pipe.hset(store.keys.base + one, mapping=job)
+        for model in range(20):
+            key = store.keys.sdk("index", "model", f"model-{model}")
+            pipe.zadd(key, dict.fromkeys(ids[model::20], now))
+        pipe.lpush(store.keys.wait, *ids)
+        pipe.execute()
+    return ids
 
 
 def labels(number: int) -> dict[str, str]:
@@ -112,10 +140,10 @@ def measure(store: JobStore, size: int) -> dict[str, float]:
         ),
         "monitor refresh": median_ms(lambda: refresh(store), 100),
     }
+    costs["submit"] = median_ms(lambda: store.add(NewJob(name="c", data=DATA)), 200)
+    costs["claim"] = median_ms(lambda: store.claim("t", LEASE), 100)
     for state in scores_of_pages():
         costs[f"page of 25 {state}"] = median_ms(lambda s=state: store.page(s), 100)
-    costs["submit"] = median_ms(lambda: store.add(NewJob(name="c", data=DATA)), 200)
-    costs["claim"] = median_ms(lambda: store.claim("t", LEASE), 200)
     costs["submit a delayed job"] = median_ms(
         lambda: store.add(NewJob(name="c", options=JobOptions(delay=LEASE))), 100
     )
@@ -191,7 +219,8 @@ def memory_per_job(server: RedisServer, count: int = 20_000) -> dict[str, float]
         "ours, with 6 labels": lambda: add_plain(
             server, count, {f"label{n}": "some value" for n in range(6)}
         ),
-        "BullMQ (Node)": lambda: add_by_node(server, count),
+        "BullMQ (Node)": lambda: add_by_node(server, count, ids=""),
+        "BullMQ (Node), same ids": lambda: add_by_node(server, count, ids="chosen"),
     }
     sizes = {}
     for name, add in plain.items():
@@ -211,13 +240,13 @@ def add_plain(server: RedisServer, count: int, more: dict[str, str]) -> bool:
     return True
 
 
-def add_by_node(server: RedisServer, count: int) -> bool:
+def add_by_node(server: RedisServer, count: int, ids: str) -> bool:
     modules = INTEROP / "node_modules"
     node = shutil.which("node")
     if node is None or not modules.exists():
         return False
     arguments = ["127.0.0.1", str(server.port), server.password, "memory", str(count)]
-    command = [node, "-e", NODE_ADD, str(modules), *arguments, json.dumps(DATA)]
+    command = [node, "-e", NODE_ADD, str(modules), *arguments, json.dumps(DATA), ids]
     subprocess.run(command, check=True)
     return True
 
@@ -237,8 +266,8 @@ def _report(server: RedisServer, sizes: list[int]) -> None:
     for size in sizes:
         client.execute_command("FLUSHALL", "SYNC")
         store = JobStore(client, "scale")
-        took = fill(store, size)
-        print(f"{size:>9,} jobs added in {took:.1f} s ({size / took:,.0f}/s)")
+        rate = fill(store, size)
+        print(f"{size:>9,} jobs in line ({rate:,.0f} a second through add_many)")
         client.slowlog_reset()
         costs = measure(store, size)
         costs["claim and complete"] = finish_some(store)
@@ -247,7 +276,8 @@ def _report(server: RedisServer, sizes: list[int]) -> None:
         heavy_operations(store, size)
         for ms, command in longest_scripts(store):
             print(f"{'':>9} slow: {ms:.1f} ms {command}")
-    print(f"\nmedian, ms, on {TEST_SERVER}")
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    print(f"\nmedian, ms, on {TEST_SERVER}, load {load:.1f} per core")
     print(f"{'':<30}" + "".join(f"{size:>12,}" for size in sizes) + f"{'ratio':>8}")
     for name, costs in table.items():
         row = "".join(f"{costs[size]:>12.3f}" for size in sizes)

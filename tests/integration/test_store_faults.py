@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from myia_sdk.errors import InvalidJobError, QueueConnectionError, QueueError
+from myia_sdk.queue.clock import ServerClock
 from myia_sdk.queue.connection import ConnectionOptions, connect
 from myia_sdk.queue.job import JobState, NewJob
 from myia_sdk.queue.store import JobStore
@@ -235,3 +237,32 @@ def test_job_data_come_back_as_they_were_sent(store):
     assert store.job(job_id).return_value == data
     with pytest.raises(InvalidJobError):
         store.add(NewJob(name="certify", data={"bytes": b"x"}))
+
+
+def test_clock_of_the_server_rules_whatever_this_machine_says(redis_server, queue_name):
+    with redis_server.client() as client:
+        seconds, _ = client.time()
+        clock = ServerClock(client, local=lambda: 0)
+        assert abs(clock() - seconds * 1000) < 60_000
+        store = JobStore(client, queue_name, clock=clock)
+        job_id = store.add(new_job(delay=timedelta(milliseconds=1)))
+        until = time.monotonic() + 10
+        while (job := store.claim("t", LEASE).job) is None:
+            assert time.monotonic() < until
+        assert job.id == job_id
+        assert ServerClock(client)() >= clock() - 5_000
+
+
+def test_user_who_may_not_ask_the_time_uses_this_machines(own_redis_server):
+    with own_redis_server.client() as admin:
+        admin.acl_setuser("timeless", enabled=True, nopass=True, commands=["+ping"])
+    client = connect(
+        ConnectionOptions(
+            host="127.0.0.1",
+            port=own_redis_server.port,
+            username="timeless",
+            password="any",
+        )
+    )
+    assert 1234 <= ServerClock(client, local=lambda: 1234)() < 60_000
+    client.close()

@@ -354,7 +354,7 @@ class TestRoles:
             used = {
                 name.removeprefix("cmdstat_") for name in admin.info("commandstats")
             }
-        greetings = {"ping", "hello", "auth", "select", "client|setname"}
+        greetings = {"ping", "hello", "auth", "select", "client|setname", "time"}
         assert set(role.commands) - greetings <= used
 
 
