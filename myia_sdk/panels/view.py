@@ -59,7 +59,8 @@ class LiveView:
         self._silence = silence
         self._lock = threading.Lock()
         self._views: dict[str, float] = {}
-        self._was_watched = False
+        #: Whether the browser has a state that differences can be applied to.
+        self._has_snapshot = False
         self._is_closed = False
         self._next_tick = 0.0
         feed.attach(self)
@@ -84,6 +85,7 @@ class LiveView:
             return
         resumed = self._heard(view)
         if name == "hello" or resumed:
+            self._has_snapshot = False
             self._feed.submit(self.send_snapshot)
         if name == "alive":
             self._acknowledge(message)
@@ -130,6 +132,7 @@ class LiveView:
         self.load()
         if self._is_closed:
             return
+        self._has_snapshot = True
         texts = catalogue(self.controller.language)
         state = self.controller.snapshot()
         self.controller.diff()
@@ -154,13 +157,17 @@ class LiveView:
 
     def publish(self) -> None:
         """Send what changed since the last message; nothing when nothing did."""
+        if not self._has_snapshot or self._is_closed:
+            return
         operations = self.controller.diff()
-        if operations and not self._is_closed:
+        if operations:
             now = self.controller.now_ms()
             self._send({"type": "patch", "operations": operations, "now": now})
 
     def refresh(self, changes: Changes) -> None:
         """Load what `changes` touch and send the difference."""
+        if not self._has_snapshot:
+            return
         self._guard(lambda: self.controller.apply(changes))
         self.publish()
 
