@@ -6,11 +6,24 @@ import asyncio
 import html
 import re
 import threading
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from myia_sdk.errors import InvalidTransitionError, JobFailedError, JobNotFoundError
-from myia_sdk.queue.job import JobState
-from myia_sdk.waiting import ProgressBar, Seconds, follow, progress_share
+from myia_sdk.errors import (
+    InvalidTransitionError,
+    JobFailedError,
+    JobNotFoundError,
+    QueueError,
+)
+from myia_sdk.queue.job import PENDING_STATES, JobState
+from myia_sdk.waiting import (
+    PATIENCE_SECONDS,
+    ProgressBar,
+    Seconds,
+    follow,
+    progress_share,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -287,6 +300,18 @@ class JobHandle:
         return Report.from_record(job.return_value)
 
 
+def _hint(client: Client, jobs: Mapping[str, Job]) -> str:
+    """Say why nothing happens, if nothing does."""
+    if any(job.state not in PENDING_STATES for job in jobs.values()):
+        return ""
+    with suppress(QueueError):
+        if not client.administration.workers():
+            return "no worker is running; `myia worker` starts one"
+        if client.queue.is_paused():
+            return "the queue is paused"
+    return ""
+
+
 def wait_for(
     client: Client,
     handles: list[JobHandle],
@@ -301,10 +326,13 @@ def wait_for(
         progress = False
     bar = ProgressBar(title, is_shown=progress)
 
+    started = time.monotonic()
+
     def on_change(jobs: Mapping[str, Job]) -> None:
         for job_id, job in jobs.items():
             known[job_id]._job = job  # noqa: SLF001 -- our own handles
-        bar.show(jobs)
+        is_long = time.monotonic() - started > PATIENCE_SECONDS
+        bar.show(jobs, _hint(client, jobs) if is_long and bar.is_shown else "")
 
     try:
         follow(client.queue, list(known), timeout=timeout, on_change=on_change)

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 WORDS = ("status", "jobs", "board", "certificates", "workers")
 
 
-def register(shell: InteractiveShell) -> None:
+def register(shell: Any) -> None:  # noqa: ANN401 -- IPython's methods are untyped
     """Add the magic to a shell."""
     magic = ClientMagic(shell)
     shell.register_magic_function(magic.run, "line", "myia")
     shell.set_hook("complete_command", magic.complete, str_key="%myia")
 
 
-def unregister(shell: InteractiveShell) -> None:
+def unregister(shell: Any) -> None:  # noqa: ANN401
     """Take the magic away."""
     shell.magics_manager.magics["line"].pop("myia", None)
 

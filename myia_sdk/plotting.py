@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,15 +29,15 @@ class Source(Protocol):
         """Return the newest jobs."""
         ...
 
-    def checks(self, of: object) -> pd.DataFrame:
+    def checks(self, of: Any) -> pd.DataFrame:  # noqa: ANN401 -- what Reading takes
         """Return the checks of jobs."""
         ...
 
-    def calibration(self, of: object) -> pd.DataFrame:
+    def calibration(self, of: Any) -> pd.DataFrame:  # noqa: ANN401 -- what Reading takes
         """Return the calibration bins of jobs."""
         ...
 
-    def samples(self, of: object) -> pd.DataFrame:
+    def samples(self, of: Any) -> pd.DataFrame:  # noqa: ANN401 -- what Reading takes
         """Return the requests of jobs."""
         ...
 

@@ -181,6 +181,11 @@ class ProgressBar:
                 bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed} {postfix}",
             )
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether anybody sees it."""
+        return self._bar is not None
+
     def show(self, jobs: Mapping[str, Job], note: str = "") -> None:
         """Draw the state of the jobs."""
         if self._bar is None:

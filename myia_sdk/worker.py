@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import nullcontext
 from datetime import timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,10 @@ from myia_sdk.settings import Settings
 from myia_sdk.submission import BACKOFF
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
+    from myia_sdk.queue.consumer import BullConsumer
     from myia_sdk.queue.job import Job
 
 logger = logging.getLogger(__name__)
@@ -185,7 +188,12 @@ def resolve_settings() -> Settings:
 _leases: list[object] = []
 
 
-def run(settings: Settings, *, instance: BullHuey | None = None) -> None:
+def run(
+    settings: Settings,
+    *,
+    instance: BullHuey | None = None,
+    beside: Callable[[BullConsumer], AbstractContextManager[object]] = nullcontext,
+) -> None:
     """Run a worker until a signal stops it.
 
     Parameters
@@ -194,13 +202,17 @@ def run(settings: Settings, *, instance: BullHuey | None = None) -> None:
         Slots, grace time, health endpoint.
     instance : BullHuey, optional
         The queue; built from the settings if not given.
+    beside : callable, optional
+        Given the consumer, returns a context to be in while it runs, for example a
+        health endpoint.
     """
     chosen = instance or create_huey(settings)
     consumer = chosen.create_consumer(
         workers=settings.certification_concurrency,
         shutdown_timeout=settings.worker_shutdown_grace,
     )
-    consumer.run()
+    with beside(consumer):
+        consumer.run()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

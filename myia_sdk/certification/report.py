@@ -312,6 +312,17 @@ class Report:
         """Wall time of the run, milliseconds."""
         return (self.finished_at - self.started_at).total_seconds() * 1000
 
+    def render(self, form: str = "text") -> str:
+        """Return the report as ``text``, ``html``, ``md``, ``json`` or ``junit``."""
+        from myia_sdk.certification.rendering import render
+
+        return render(self, form)
+
+    def _repr_html_(self) -> str:
+        from myia_sdk.certification.rendering.page import to_fragment
+
+        return to_fragment(self)
+
     def to_record(self) -> dict[str, JSON]:
         """Return the JSON object of this report."""
         return {

@@ -60,14 +60,14 @@ def submit(  # noqa: PLR0917 -- typer makes options of them
                 model,
                 suite=suite,
                 dataset=None if data is None else _read(data, target),
-                region=one,
+                region=one or None,
                 priority=priority,
                 delay=delay,
                 timeout=timeout,
                 job_id=job_id,
                 tags=tag or (),
             )
-            for one in (region or [None])
+            for one in (region or [""])
         ]
         for handle in handles:
             console.print(handle.id, highlight=False)
@@ -155,15 +155,14 @@ def _report_of(job: str) -> Report:
 def _read(path: Path, target: str | None) -> object:
     import pandas as pd
 
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
-    reader = readers.get(path.suffix.lower())
-    if reader is None or target is None:
+    suffix = path.suffix.lower()
+    if suffix not in {".csv", ".parquet"} or target is None:
         raise DatasetError(
             f"The data are {str(path)!r} with target {target!r}; give a .csv or "
             ".parquet file and --target COLUMN."
         )
     try:
-        frame = reader(path)
+        frame = pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{str(path)!r} cannot be read: {error}") from error
     if target not in frame.columns:

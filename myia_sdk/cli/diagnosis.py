@@ -21,7 +21,7 @@ LONG_WAIT = timedelta(minutes=30)
 OLDEST = {"redis": (6, 2), "valkey": (7, 2)}
 #: First patch level of each series without CVE-2025-49844 (Lua, remote code execution
 #: by who may run scripts) and its three companions; from the projects' release notes.
-PATCHED = {
+PATCHED: dict[str, dict[tuple[int, ...], int]] = {
     "redis": {(6, 2): 20, (7, 2): 11, (7, 4): 6, (8, 0): 4, (8, 2): 2},
     "valkey": {(7, 2): 11, (8, 0): 6, (8, 1): 4},
 }

@@ -1,14 +1,21 @@
-"""``myia demo``, ``up`` and ``worker``: what runs until it is done or stopped."""
+"""``myia demo``, ``up``, ``worker`` and ``board``: what runs until it is stopped."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from typing import Annotated
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from myia_sdk.cli.app import console
+from myia_sdk.cli.app import console, open_client
+from myia_sdk.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from myia_sdk.queue.consumer import BullConsumer
 
 
 def install(app: typer.Typer) -> None:
@@ -16,6 +23,7 @@ def install(app: typer.Typer) -> None:
     app.command()(demo)
     app.command()(up)
     app.command()(worker)
+    app.command()(board)
 
 
 def demo(
@@ -75,4 +83,36 @@ def worker(
     }
     given = {name: value for name, value in changes.items() if value is not None}
     settings = resolve_settings()
-    run(settings.replace(**given) if given else settings)
+    chosen = settings.replace(**given) if given else settings
+
+    @contextmanager
+    def health(consumer: BullConsumer) -> Iterator[None]:
+        if not chosen.worker_health_port:
+            yield
+            return
+        from myia_sdk.served.health import HealthServer
+
+        server = HealthServer(
+            consumer.health, chosen.worker_health_port, store=consumer.huey.store
+        )
+        try:
+            yield
+        finally:
+            server.close()
+
+    run(chosen, beside=health)
+
+
+def board(
+    *,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Show everything, change nothing.")
+    ] = False,
+) -> None:
+    """Serve the board as a page until Ctrl-C; BULL_BOARD_* say where and for whom."""
+    try:
+        from myia_sdk.served.app import run as serve
+    except ImportError as error:
+        raise MissingExtraError("board", "the served board") from error
+    with open_client() as client:
+        serve(client, is_read_only=read_only)

@@ -57,7 +57,12 @@ CASES = {
         "5",
     ),
     "different lengths": (MODEL, {"dataset": (X, y[:10])}, DatasetError, "10"),
-    "NaN in the target": (MODEL, {"dataset": (X, with_nan())}, DatasetError, "NaN|miss"),
+    "NaN in the target": (
+        MODEL,
+        {"dataset": (X, with_nan())},
+        DatasetError,
+        "NaN|miss",
+    ),
     "no data": (MODEL, {"dataset": None}, DatasetError, "dataset="),
     "unknown suite": (MODEL, {"suite": "clasifier"}, UnknownSuiteError, "clasifier"),
     "no model": (None, {}, ModelRejectedError, "None"),

@@ -1,0 +1,145 @@
+"""Registered models: certifying them together, again, and on a timetable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from myia_sdk.reading import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from myia_sdk.batch import Batch
+    from myia_sdk.client import Client
+
+
+class Registering(Reading):
+    """What the client offers for models registered by name."""
+
+    def register(
+        self,
+        name: str,
+        model: object,
+        *,
+        regions: Sequence[str] = (),
+        suite: object = None,
+        dataset: object = None,
+    ) -> None:
+        """Remember a model under a name, for submissions and certifications of all.
+
+        Parameters
+        ----------
+        name : str
+            The name; registering it again replaces the entry.
+        model : estimator, path, ModelRef or mapping
+            As for :meth:`submit`; files and estimators are stored as artifacts.
+        regions : sequence of str, optional
+            Where it is deployed.
+        suite : str, optional
+            Its suite; the baseline of what the model does if not given.
+        dataset : tuple, mapping or Dataset, optional
+            Its test data, stored as an artifact.
+
+        Raises
+        ------
+        MyiaError
+            The model or the data are not valid; nothing was registered.
+        """
+        from myia_sdk.registry import make_entry
+
+        entry = make_entry(
+            cast("Client", self),
+            name,
+            model,
+            regions=regions,
+            suite=suite,
+            dataset=dataset,
+        )
+        self.registry.put(entry)
+
+    def certify_all(self, regions: Sequence[str] | None = None) -> Batch:
+        """Submit every registered model in its regions, as one batch.
+
+        Parameters
+        ----------
+        regions : sequence of str, optional
+            Only these regions; all of each model if not given.
+
+        Raises
+        ------
+        UnknownModelError
+            No model is registered.
+        """
+        from myia_sdk.registry import certify_entries
+
+        return certify_entries(
+            cast("Client", self), self.registry.entries(), regions=regions
+        )
+
+    def recertify_expiring(self, within: timedelta) -> Batch:
+        """Submit what is registered and whose certificate expires soon or has.
+
+        Parameters
+        ----------
+        within : timedelta
+            Certificates that expire within this time count as expiring.
+
+        Returns
+        -------
+        Batch
+            May have no jobs, when all certificates last longer.
+        """
+        from myia_sdk.registry import recertify
+
+        return recertify(cast("Client", self), within)
+
+    def schedule(
+        self,
+        model: str,
+        *,
+        every: timedelta | None = None,
+        pattern: str | None = None,
+        tz: str | None = None,
+        region: str | None = None,
+        scheduler_id: str | None = None,
+    ) -> str:
+        """Certify a registered model again and again.
+
+        Parameters
+        ----------
+        model : str
+            Name of the registered model; its suite and data are fixed now.
+        every : timedelta, optional
+            Time between two runs. Either this or `pattern`.
+        pattern : str, optional
+            Cron pattern of five fields.
+        tz : str, optional
+            Time zone of the pattern; UTC if not given.
+        region : str, optional
+            Region to certify in.
+        scheduler_id : str, optional
+            Id of the scheduler; ``certify-<model>`` if not given. Scheduling again
+            under the same id replaces it.
+
+        Returns
+        -------
+        str
+            Id of the scheduler.
+
+        Raises
+        ------
+        UnknownModelError
+            No model has this name.
+        """
+        from myia_sdk.registry import schedule_entry
+
+        return schedule_entry(
+            cast("Client", self),
+            self.registry.get(model),
+            every=every,
+            pattern=pattern,
+            tz=tz,
+            region=region,
+            scheduler_id=scheduler_id,
+        )
