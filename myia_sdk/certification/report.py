@@ -13,10 +13,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from myia_sdk.certification.records import JSON, RecordReader, json_safe
-from myia_sdk.errors import CertificationError
+from myia_sdk.errors import CertificationError, PermanentCertificationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from myia_sdk.certification.request import CertificationRequest
 
 #: Version of the report's record. Readers ignore keys they do not know.
 SCHEMA_VERSION = "1.0"
@@ -306,6 +308,32 @@ class Report:
     def with_outcome(self, *outcomes: Outcome) -> tuple[CheckRecord, ...]:
         """Return the checks that ended with one of the outcomes, in order."""
         return tuple(record for record in self.checks if record.outcome in outcomes)
+
+    def require_answers(self, request: CertificationRequest) -> None:
+        """Refuse a report about another model, dataset or suite than was asked for.
+
+        A report comes out of the process that ran the model's code, so whoever signs
+        it must compare it with the request first.
+
+        Raises
+        ------
+        PermanentCertificationError
+            It is about something else.
+        """
+        asked = {
+            "model": (self.model, request.model.to_record()),
+            "dataset": (
+                self.dataset,
+                request.dataset.to_record() if request.dataset else None,
+            ),
+            "suite": (self.suite_id, request.suite_name),
+        }
+        for what, (found, wanted) in asked.items():
+            if found != wanted:
+                raise PermanentCertificationError(
+                    f"The report is about another {what} than the request: {found!r} "
+                    f"instead of {wanted!r}. It is not signed."
+                )
 
     @property
     def duration_ms(self) -> float:

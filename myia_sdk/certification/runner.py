@@ -29,6 +29,7 @@ from myia_sdk.certification.samples import SampleLog
 from myia_sdk.certification.suites import CheckSpec, Suite, load_suite
 from myia_sdk.certification.verdict import Judgement, judge
 from myia_sdk.errors import (
+    DatasetError,
     MyiaError,
     PermanentCertificationError,
     SuiteError,
@@ -99,7 +100,7 @@ class _Run:
     seed: int
     budget: Budget
     log: Callable[[str], None]
-    sample_log: SampleLog = field(default_factory=SampleLog)
+    sample_log: SampleLog
     shared: Shared = field(default_factory=Shared)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     baseline: Model | None = None
@@ -182,10 +183,11 @@ def run_suite(
             request=request,
             suite=suite,
             model=loaded,
-            dataset=_dataset_of(request, artifacts),
+            dataset=_dataset_of(request, suite, artifacts, loaded),
             baseline=_baseline_of(request, artifacts, secrets, plugins),
             seed=_integer(request.parameters, "seed", suite.seed),
             budget=_budget(request, suite),
+            sample_log=SampleLog(hidden=(secrets or {}).values()),
             log=log,
         )
         records = _run_checks(run, progress)
@@ -269,11 +271,25 @@ def _load_model(
 
 
 def _dataset_of(
-    request: CertificationRequest, artifacts: ArtifactStore | None
+    request: CertificationRequest,
+    suite: Suite,
+    artifacts: ArtifactStore | None,
+    model: Model,
 ) -> Dataset | None:
+    """Read the data and check them again: a request may come from anywhere."""
     if request.dataset is None or artifacts is None:
-        return None
-    return artifacts.get_dataset(request.dataset)
+        if suite.kind in _ENDPOINT_FAMILIES:
+            return None
+        raise DatasetError(
+            f"Suite {suite.id!r} measures on data; give dataset=(X_test, y_test)."
+        )
+    dataset = artifacts.get_dataset(request.dataset)
+    if suite.kind not in _ENDPOINT_FAMILIES:
+        from myia_sdk.certification.validation import require_valid
+
+        tabular: Any = model
+        require_valid(dataset, suite.kind, tabular, probe=False)
+    return dataset
 
 
 def _budget(request: CertificationRequest, suite: Suite) -> Budget:
@@ -319,10 +335,14 @@ def _finished(run: _Run, specs: tuple[CheckSpec, ...]) -> Iterator[CheckRecord]:
         pending: set[Future[CheckRecord]] = {
             pool.submit(_run_check, run, spec) for spec in specs
         }
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
+        try:
+            while pending:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _run_check(run: _Run, spec: CheckSpec) -> CheckRecord:
@@ -334,8 +354,8 @@ def _run_check(run: _Run, spec: CheckSpec) -> CheckRecord:
                 f"The check returned a {type(measurement).__name__}, not a Measurement."
             )
         record = _measured(spec, measurement)
-    except SuiteError:
-        # The suite asks for what does not exist: no model can be measured by it.
+    except (SuiteError, BudgetExceededError):
+        # Neither says anything about the model, and going on would not help.
         raise
     except Exception as exc:  # noqa: BLE001 - the boundary: an error is an outcome
         retries = len(getattr(exc, "retries", ()))
@@ -383,7 +403,6 @@ def _errored(spec: CheckSpec, error: Exception, run: _Run) -> CheckRecord:
     diagnosis = diagnose(error)
     trace = traceback.format_exception(error, limit=-_TRACEBACK_FRAMES)
     run.log("".join(trace).rstrip())
-    is_over_budget = isinstance(error, BudgetExceededError)
     return CheckRecord(
         id=spec.id,
         version=spec.version,
@@ -394,7 +413,7 @@ def _errored(spec: CheckSpec, error: Exception, run: _Run) -> CheckRecord:
         message=f"{type(error).__name__}: {error}"[:1000],
         category=diagnosis.category.value,
         temporary=diagnosis.temporary,
-        suggestions=() if is_over_budget else diagnosis.category.facts.suggestions,
+        suggestions=diagnosis.category.facts.suggestions,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from myia_sdk.certification.records import JSON, json_safe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from myia_sdk.certification.artifacts import ArtifactStore
 
@@ -22,10 +22,13 @@ class SampleLog:
     ----------
     max_samples : int
         Samples kept; those beyond are counted and dropped.
+    hidden : iterable of str
+        Secrets of the run: an endpoint may repeat one in its answer, the log does not.
     """
 
-    def __init__(self, max_samples: int = 20_000) -> None:
+    def __init__(self, max_samples: int = 20_000, hidden: Iterable[str] = ()) -> None:
         self.max_samples = max_samples
+        self._hidden = tuple(secret for secret in hidden if secret)
         self.dropped = 0
         self._samples: list[dict[str, JSON]] = []
         self._lock = Lock()
@@ -52,6 +55,8 @@ class SampleLog:
             ordered = sorted(self._samples, key=lambda sample: str(sample["check"]))
         lines = (json.dumps(sample, ensure_ascii=False) for sample in ordered)
         text = "".join(f"{line}\n" for line in lines)
+        for secret in self._hidden:
+            text = text.replace(json.dumps(secret, ensure_ascii=False)[1:-1], "***")
         return gzip.compress(text.encode("utf-8", "surrogatepass"), mtime=0)
 
     def store(self, artifacts: ArtifactStore) -> dict[str, JSON] | None:

@@ -21,7 +21,13 @@ _PROBE_ROWS = 2
 _MIN_CLASSES = 2
 
 
-def require_valid(dataset: Dataset, family: str, model: Live | None = None) -> None:
+def require_valid(
+    dataset: Dataset,
+    family: str,
+    model: Live | None = None,
+    *,
+    probe: bool = True,
+) -> None:
     """Refuse a dataset that a suite for ``family`` cannot measure on.
 
     Parameters
@@ -33,6 +39,9 @@ def require_valid(dataset: Dataset, family: str, model: Live | None = None) -> N
     model : EstimatorModel or OnnxModel, optional
         The model, if it is at hand: its width and names are compared, and it must
         predict the first rows.
+    probe : bool
+        Whether it must predict them; off in a run, where a model that cannot be asked
+        is told apart from data that do not fit.
 
     Raises
     ------
@@ -57,7 +66,8 @@ def require_valid(dataset: Dataset, family: str, model: Live | None = None) -> N
             )
     if model is not None:
         _require_known_classes(dataset, family, model)
-        _require_prediction(dataset, model)
+        if probe:
+            _require_prediction(dataset, model)
 
 
 def _require_complete(dataset: Dataset, family: str, what: str) -> None:
@@ -117,7 +127,8 @@ def _require_width(dataset: Dataset, model: Live | None, what: str) -> None:
             f"X of {what} has {found} features, but the model was fitted with "
             f"{expected}; give the same columns in the same order."
         )
-    wanted, given = list(model.feature_names), list(dataset.features.names)
+    wanted = list(getattr(model, "feature_names", ()))
+    given = list(dataset.features.names)
     if not wanted or not dataset.features.is_frame:
         return
     if wanted != given:

@@ -66,3 +66,10 @@ def raises(context: CheckContext) -> Measurement:
 @check("says-nothing", version="1", title="Says nothing", kinds=["classifier"])
 def says_nothing(context: CheckContext) -> Measurement:
     return Measurement(value=float("nan"))
+
+
+@check("spends", version="1", title="Spends", kinds=["classifier"])
+def spends(context: CheckContext) -> Measurement:
+    context.budget.require()
+    context.budget.spend(prompt_tokens=1_000_000)
+    return Measurement(value=context.budget.cost)

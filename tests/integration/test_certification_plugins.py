@@ -3,6 +3,7 @@
 import gzip
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,13 +11,15 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from myia_sdk.certification.artifacts import ArtifactStore
+from myia_sdk.certification.budget import BudgetExceededError
+from myia_sdk.certification.datasets import Dataset
 from myia_sdk.certification.models import load_model
 from myia_sdk.certification.models.python import find_factory
 from myia_sdk.certification.report import Outcome, Verdict
 from myia_sdk.certification.request import CertificationRequest, ModelRef
 from myia_sdk.certification.runner import run_suite
 from myia_sdk.certification.suites import load_suite
-from myia_sdk.errors import ModelRejectedError, SuiteError
+from myia_sdk.errors import DatasetError, ModelRejectedError, SuiteError
 
 PLUGIN = "tests.integration.factories_of_models"
 X, Y = load_iris(return_X_y=True)
@@ -111,6 +114,44 @@ def test_checks_at_once_give_the_same_report(store):
     del one["latency"], four["latency"]
     assert list(one) == list(four)
     assert one == four
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_spent_budget_stops_the_run_without_a_verdict(store, concurrency):
+    model = LogisticRegression(max_iter=1000).fit(X, Y)
+    spending = [{"id": f"spend-{n}", "use": "spends"} for n in range(5)]
+    suite = {**MINE, "check": [*MINE["check"], *spending]}
+    suite["suite"] = {**MINE["suite"], "prices": {"prompt": 1.0}}
+    request = build(
+        store,
+        model,
+        suite,
+        parameters={"max_cost": 1.5, "concurrency": concurrency},
+    )
+    progress = []
+    with pytest.raises(
+        BudgetExceededError, match=r"more than its limit of 1.5"
+    ) as caught:
+        run_suite(request, artifacts=store, plugins=(PLUGIN,), progress=progress.append)
+    assert caught.value.unrecoverable
+    assert caught.value.category == "CONFIGURATION_ERROR"
+    assert progress[-1]["done"] < 7
+    rich = build(store, model, suite, parameters={"max_cost": 50.0})
+    report = run_suite(rich, artifacts=store, plugins=(PLUGIN,))
+    assert report.usage["cost"] == 5.0
+
+
+def test_request_of_a_foreign_client_is_checked_by_the_worker(store):
+    model = LogisticRegression(max_iter=1000).fit(X, Y)
+    good = build(store, model, "classifier-baseline")
+    narrow = store.put_dataset(Dataset.of((X[:, :2], Y)))
+    with pytest.raises(DatasetError, match="has 2 features"):
+        run_suite(replace(good, dataset=narrow), artifacts=store)
+    with pytest.raises(DatasetError, match="measures on data"):
+        run_suite(replace(good, dataset=None), artifacts=store)
+    blind = store.put_dataset(Dataset.of({"X": X}))
+    with pytest.raises(DatasetError, match="no target"):
+        run_suite(replace(good, dataset=blind), artifacts=store)
 
 
 def test_entry_points_bring_checks(tmp_path):

@@ -17,7 +17,8 @@ from myia_sdk.certification.report import (
     Threshold,
     Verdict,
 )
-from myia_sdk.errors import CertificationError
+from myia_sdk.certification.request import CertificationRequest, DatasetRef, ModelRef
+from myia_sdk.errors import CertificationError, PermanentCertificationError
 
 
 def record(**changes):
@@ -160,3 +161,26 @@ def test_json_safe_of_what_json_cannot_hold():
         "bytes": "b'\\xff'",
     }
     json.dumps(found, allow_nan=False)
+
+
+def test_a_report_about_something_else_is_not_signed():
+    """Code of a model could replace the report by one about another model."""
+    digest = "sha256:" + "a" * 64
+    request = CertificationRequest(
+        model=ModelRef(kind="sklearn", name="m", artifact=digest),
+        suite="classifier-baseline",
+        dataset=DatasetRef(artifact=digest, rows=3),
+    )
+    right = report(model=request.model.to_record(), dataset=request.dataset.to_record())
+    right.require_answers(request)
+    Report.from_record(json.loads(json.dumps(right.to_record()))).require_answers(
+        request
+    )
+    other = dict(right.model, artifact="sha256:" + "b" * 64)
+    for change, what in [
+        ({"model": other}, "model"),
+        ({"dataset": None}, "dataset"),
+        ({"suite_id": "easy"}, "suite"),
+    ]:
+        with pytest.raises(PermanentCertificationError, match=f"another {what}"):
+            replace(right, **change).require_answers(request)

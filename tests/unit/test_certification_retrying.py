@@ -114,3 +114,11 @@ def test_sample_log_is_bounded_and_empty_ones_are_not_stored(tmp_path):
     log.append("a", {})
     log.append("a", {})
     assert (len(log), log.dropped) == (1, 1)
+
+
+def test_sample_log_does_not_repeat_secrets():
+    log = SampleLog(hidden=['ca"nary', ""])
+    log.append("a", {"answer": 'your key is ca"nary!', "headers": {"k": 'ca"nary'}})
+    (sample,) = read_samples(log.to_bytes())
+    assert sample["answer"] == "your key is ***!"
+    assert sample["headers"] == {"k": "***"}
