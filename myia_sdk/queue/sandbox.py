@@ -256,6 +256,12 @@ class Sandbox:
         server.control.close()
 
     def _launch(self) -> _Server:
+        if not sys.platform.startswith("linux"):
+            raise ConfigurationError(
+                "Tasks run in sandbox children, which need Linux, and this is "
+                f"{sys.platform}; run the worker on Linux or in a container, or give "
+                "trusted tasks isolate=False."
+            )
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(START_TIMEOUT_SECONDS)
         command = [sys.executable, "-m", "myia_sdk.queue.forkserver"]

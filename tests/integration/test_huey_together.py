@@ -220,7 +220,7 @@ def test_periodic_tasks_run_once_whatever_the_consumers(redis_server, queue_name
     assert huey.store.counts()[JobState.DELAYED] == 2
     for item in found.values():
         huey.store.redis.zadd(huey.store.keys.delayed, {item.next_run_id: 0})
-    consumers = [huey.create_consumer(workers=1) for _ in range(2)]
+    consumers = [huey.create_consumer(workers=1, periodic=False) for _ in range(2)]
     for consumer in consumers:
         consumer.start()
     runs = {name: ended(huey.store, item.next_run_id) for name, item in found.items()}
