@@ -131,7 +131,7 @@ class Finisher:
                     f"The model refers to {SECRET_SCHEME}{name}, which this worker "
                     f"does not have; start it with {name} in its environment."
                 )
-                error.category = "configuration_error"
+                error.category = "CONFIGURATION_ERROR"
                 raise error
             environment[name] = os.environ[name]
         if model.get("kind") == "bedrock" or settings.artifacts_url.startswith("s3"):
@@ -146,10 +146,12 @@ class Finisher:
         from myia_sdk.certification.artifacts import ArtifactStore
         from myia_sdk.certification.certificate import Certificate
         from myia_sdk.certification.report import Report
+        from myia_sdk.certification.request import CertificationRequest
         from myia_sdk.certification.signing import Signer
 
         settings = self._settings
         report = Report.from_record(value)
+        report.require_answers(CertificationRequest.from_record(job.data))
         certificate = Certificate.issue(
             report,
             job_id=job.id,
