@@ -11,7 +11,7 @@ _HELLO = ("ping", "hello", "auth", "select", "client|setname", "time")
 _READ = (
     "exists", "get", "hexists", "hgetall", "hmget", "llen", "lpos", "lrange",
     "xrange", "xread", "xrevrange", "zcard", "zrange", "zrevrange", "zscore",
-    "multi", "exec",
+    "multi", "exec", "client|list", "info",
 )  # fmt: skip
 _SCRIPTS = ("evalsha", "script|load")
 _SUBMIT = (
@@ -21,6 +21,7 @@ _SUBMIT = (
 _WORK = (
     "bzpopmin", "hdel", "hincrby", "lrem", "ltrim", "pexpire", "pttl", "rpoplpush",
     "scard", "smembers", "srem", "xtrim", "zpopmin", "zrangebyscore",
+    "expire", "hlen", "zcount", "zremrangebyscore",
 )  # fmt: skip
 
 
@@ -31,7 +32,7 @@ class Role:
     Parameters
     ----------
     name : str
-        ``viewer``, ``submitter`` or ``worker``.
+        ``viewer``, ``submitter``, ``worker`` or ``operator``.
     commands : tuple of str
         Commands it needs, sub-commands after a bar.
     may_write : bool
@@ -76,4 +77,10 @@ WORKER = Role(
     commands=(*_HELLO, *_READ, *_SCRIPTS, *_SUBMIT, *_WORK),
     may_write=True,
 )
-ROLES = (VIEWER, SUBMITTER, WORKER)
+#: Administers the queue: all that a worker may, and pause, clean, obliterate ...
+OPERATOR = Role(
+    name="operator",
+    commands=(*WORKER.commands, "rename"),
+    may_write=True,
+)
+ROLES = (VIEWER, SUBMITTER, WORKER, OPERATOR)

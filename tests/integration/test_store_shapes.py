@@ -1,11 +1,11 @@
-"""Redis as production runs it: TLS, unix socket, Sentinel, cluster, ACL users."""
+"""Redis as production runs it: TLS, unix socket, Sentinel, cluster."""
 
 from __future__ import annotations
 
 import secrets
 import subprocess
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import redis
@@ -13,11 +13,10 @@ import redis
 from myia_sdk.errors import ConfigurationError, QueueConnectionError, QueueError
 from myia_sdk.queue.connection import ConnectionOptions, connect
 from myia_sdk.queue.events import EventReader
-from myia_sdk.queue.job import Deduplication, JobOptions, JobState, NewJob
-from myia_sdk.queue.roles import SUBMITTER, VIEWER, WORKER
+from myia_sdk.queue.job import JobState
 from myia_sdk.queue.store import JobStore
 from tests.conftest import RedisServer, free_port, server_binary
-from tests.integration.queue_probe import LEASE, Clock, claimed, names, new_job
+from tests.integration.queue_probe import LEASE, claimed, new_job
 
 
 @pytest.fixture
@@ -218,145 +217,3 @@ def test_absent_cluster_is_a_connection_error():
     options = ConnectionOptions(host="127.0.0.1", port=free_port(), cluster=True)
     with pytest.raises(QueueConnectionError):
         connect(options)
-
-
-class TestRoles:
-    """Each role runs with its least rights, and they are the least."""
-
-    @pytest.fixture
-    def as_role(self, own_redis_server, queue_name):
-        clients = []
-
-        def login(role):
-            with own_redis_server.client() as admin:
-                admin.execute_command(
-                    *("ACL", "SETUSER", role.name, "on", ">secret"),
-                    *role.rules(queue_name),
-                )
-            client = connect(
-                ConnectionOptions(
-                    host="127.0.0.1",
-                    port=own_redis_server.port,
-                    username=role.name,
-                    password="secret",
-                )
-            )
-            clients.append(client)
-            return JobStore(client, queue_name, clock=Clock())
-
-        yield login
-        for client in clients:
-            client.close()
-
-    def read(self, store):
-        store.counts(), store.is_paused(), store.logs("a"), store.find({"model": "m"})
-        store.job("a"), store.state("a"), store.jobs(["a"])
-        for state in JobState:
-            store.page(state)
-        EventReader(store.redis, store.keys, last_id="0").read(block=None)
-        EventReader(store.redis, store.keys).pin()
-        store.labeller = lambda _: {"model": "m"}
-        store.heal()
-        store.labeller = None
-
-    def submit(self, store):
-        options = JobOptions(
-            delay=LEASE,
-            deduplication=Deduplication(id="d", ttl=LEASE, replace=True),
-        )
-        parent = store.add(new_job(job_id="parent"))
-        store.add(
-            NewJob(name="c", labels={"model": "m"}, parent_key=store.keys.job(parent))
-        )
-        ids = [
-            store.add(NewJob(name="c", options=options, labels={"model": "m"}))
-            for _ in range(2)
-        ]
-        last = JobOptions(deduplication=Deduplication(id="k", keep_last_if_active=True))
-        owner = store.add(NewJob(name="c", options=last))
-        store.redis.lpush(store.keys.active, owner)
-        store.add(NewJob(name="c", options=last))
-        store.add(new_job(priority=1))
-        store.add(new_job(lifo=True))
-        store.add(new_job(job_id="parent"))
-        return ids
-
-    def work(self, store):
-        while (job := store.claim("token", LEASE, "w").job) is not None:
-            store.renew({job.id: "token"}, LEASE)
-            store.progress(job.id, 1)
-            store.log(job.id, ["a", "b"], 1)
-            store.set_labels(job.id, {"tags": "x"})
-            if job.id == "parent":
-                store.delay(job.id, "token", timestamp(store, 60_000))
-            elif job.attempts_made:
-                store.fail(job.id, "token", "boom", "trace")
-            elif job.priority:
-                store.retry_later(job.id, "token", timedelta(0), "boom")
-            elif job.attempts_started == 1:
-                store.put_back(job.id, "token")
-            else:
-                store.complete(job.id, "token", None, labels={"verdict": "ok"})
-        store.clock.advance(200_000)
-        while (job := store.claim("token", LEASE, "w").job) is not None:
-            store.redis.bzpopmin(store.keys.marker, 1)
-            store.retry_now(job.id, "token", "boom") if job.attempts_made == 0 else (
-                store.complete(job.id, "token", None)
-            )
-        store.check_stalled(timedelta(milliseconds=1))
-
-    def test_viewer_reads_everything_and_changes_nothing(self, as_role):
-        worker = as_role(WORKER)
-        self.submit(worker)
-        store = as_role(VIEWER)
-        self.read(store)
-        for change in (
-            lambda: store.add(new_job()),
-            lambda: store.claim("t", LEASE),
-            lambda: store.command("DEL", store.keys.wait),
-        ):
-            with pytest.raises(QueueError, match="may not do this"):
-                change()
-
-    def test_submitter_adds_and_watches_but_cannot_run(self, as_role):
-        store = as_role(SUBMITTER)
-        self.submit(store)
-        self.read(store)
-        with pytest.raises(QueueError, match="may not do this"):
-            store.claim("t", LEASE)
-        with pytest.raises(QueueError, match="may not do this"):
-            store.command("FLUSHALL")
-
-    def test_worker_runs_jobs_but_touches_no_other_queue(self, as_role):
-        store = as_role(WORKER)
-        self.submit(store)
-        self.work(store)
-        assert "completed" in names(store)
-        self.read(store)
-        other = JobStore(store.redis, "another")
-        with pytest.raises(QueueError, match="may not do this"):
-            other.add(new_job())
-
-    @pytest.mark.parametrize("role", [VIEWER, SUBMITTER, WORKER], ids=lambda r: r.name)
-    def test_no_role_has_a_command_it_does_not_use(
-        self, as_role, own_redis_server, role
-    ):
-        with own_redis_server.client() as admin:
-            if role is VIEWER:
-                self.submit(as_role(WORKER))
-            admin.config_resetstat()
-            store = as_role(role)
-            if role is not VIEWER:
-                self.submit(store)
-            if role is WORKER:
-                self.work(store)
-            self.read(store)
-            used = {
-                name.removeprefix("cmdstat_") for name in admin.info("commandstats")
-            }
-        greetings = {"ping", "hello", "auth", "select", "client|setname", "time"}
-        assert set(role.commands) - greetings <= used
-
-
-def timestamp(store, ms):
-    return datetime.fromtimestamp((store.clock() + ms) / 1000, UTC)
