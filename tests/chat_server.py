@@ -91,6 +91,8 @@ def serve(port: int, api_key: str) -> None:
     parameters.n_parallel = SLOTS
     parameters.n_ctx = CONTEXT * SLOTS
     parameters.use_jinja = True
+    # With it, llama.cpp pools an embedding over the tokens it did not know already.
+    parameters.cache_prompt = False
     parameters.embedding = True
     parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     # One thread that does not spin: on busy cores several wait for each other.
