@@ -21,7 +21,7 @@ from myia_sdk.certification.report import (
 from myia_sdk.errors import SuiteError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 #: Lowest score of each letter; A and B are certified, C and D a warning.
 RATINGS: tuple[tuple[float, str], ...] = ((90, "A"), (80, "B"), (70, "C"), (60, "D"))
@@ -181,7 +181,7 @@ def judge(checks: Sequence[CheckRecord], policy: Policy = STANDARD) -> Judgement
         verdict=verdict,
         category=category,
         inconclusive=False,
-        reasons=(_score_reason(score, verdict, policy),),
+        reasons=(_score_reason(score, verdict, policy), *_losses(checks)),
     )
 
 
@@ -284,6 +284,14 @@ def _score_reason(score: float, verdict: Verdict, policy: Policy) -> str:
             f"but at least {policy.warning_at:g}."
         )
     return f"Score {score:g}, below {policy.warning_at:g}."
+
+
+def _losses(checks: Sequence[CheckRecord]) -> Iterator[str]:
+    for outcome in (Outcome.FAILED, Outcome.WARNED, Outcome.ERROR):
+        names = [record.id for record in checks if record.outcome is outcome]
+        if names:
+            what = "could not be measured" if outcome is Outcome.ERROR else outcome
+            yield f"{', '.join(names)} {what}."
 
 
 def _worst_category(checks: Sequence[CheckRecord]) -> str | None:

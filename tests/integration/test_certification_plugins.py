@@ -241,6 +241,12 @@ def test_single_factory_may_be_allowed():
     assert find_factory(path, (path,))().predict(X).shape == (150,)
 
 
+def test_plugins_may_name_single_factories_beside_checks(store):
+    plugins = (f"{PLUGIN}:make_linear",)
+    assert load_suite(MINE, plugins).spec("few-features").version == "2.1.0"
+    assert load_model(reference(), plugins=plugins).predict(X).shape == (150,)
+
+
 def test_factory_that_makes_no_model():
     with pytest.raises(ModelRejectedError, match="returned a int, which is no"):
         load_model(reference("make_nothing"), plugins=(PLUGIN,))

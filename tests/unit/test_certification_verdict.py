@@ -1,7 +1,12 @@
 """From outcomes to score, rating, verdict and category."""
 
-import pytest
+from dataclasses import replace
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from myia_sdk.certification.categories import ErrorCategory
 from myia_sdk.certification.report import CheckRecord, Outcome, Severity, Verdict
 from myia_sdk.certification.verdict import CLASSIC, STANDARD, Policy, judge, rating_of
 from myia_sdk.errors import SuiteError
@@ -171,3 +176,58 @@ def test_policy_round_trip_and_bad_values():
         Policy.from_record({"max_errored": 20})
     with pytest.raises(SuiteError, match="unknown keys: 'wieghts'"):
         Policy.from_record({"wieghts": {}})
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(list(Outcome)),
+            st.sampled_from(list(Severity)),
+            st.sampled_from([None, *ErrorCategory]),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.randoms(),
+    st.sampled_from([STANDARD, CLASSIC]),
+)
+@settings(max_examples=200, deadline=None)
+def test_order_never_decides_and_better_outcomes_never_lower_the_score(
+    facts, random, policy
+):
+    records = [
+        CheckRecord(
+            id=str(number),
+            version="1",
+            title="",
+            severity=severity,
+            outcome=outcome,
+            category=category,
+            temporary=temporary,
+        )
+        for number, (outcome, severity, category, temporary) in enumerate(facts)
+    ]
+    found = judge(records, policy)
+    assert 0 <= found.score <= 100
+    assert (found.verdict is None) == found.inconclusive
+    if found.verdict is Verdict.FAILED:
+        assert found.rating == "F"
+    shuffled = random.sample(records, len(records))
+    other = judge(shuffled, policy)
+    for name in ("score", "rating", "verdict", "category", "inconclusive"):
+        assert getattr(other, name) == getattr(found, name)
+    for place, record in enumerate(records):
+        if record.outcome is Outcome.FAILED:
+            better = [*records]
+            better[place] = replace(record, outcome=Outcome.PASSED)
+            assert judge(better, policy).score >= found.score
+
+
+def test_reasons_name_what_was_lost():
+    mixed = [*checks(*["passed"] * 8), *checks("failed", "warned")]
+    assert judge(mixed).reasons == (
+        "Score 85, at least 80.",
+        "failed-0 failed.",
+        "warned-1 warned.",
+    )

@@ -174,8 +174,8 @@ def check(
 
     Examples
     --------
-    >>> @check("few-features", version="1", title="Few features", kinds=["classifier"])
-    ... def few_features(context):
+    >>> @check("narrow-table", version="1", title="Few columns", kinds=["classifier"])
+    ... def narrow_table(context):
     ...     width = context.dataset.features.width
     ...     return Measurement(value=width, n=1, message=f"{width} features")
     """
@@ -242,7 +242,7 @@ def load_checks(plugins: tuple[str, ...] = ()) -> None:
     for entry in entry_points(group=ENTRY_POINT_GROUP):
         _load_plugin(entry.module, f"The entry point {entry.name!r}")
     for name in plugins:
-        _load_plugin(name, "MYIA_PLUGINS")
+        _load_plugin(name.partition(":")[0], "MYIA_PLUGINS")
 
 
 def _load_plugin(name: str, origin: str) -> None:

@@ -262,7 +262,7 @@ def _open(content: bytes) -> Any:  # noqa: ANN401 - onnxruntime is untyped
     except ImportError as exc:
         raise MissingExtraError("onnx", "ONNX models") from exc
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     # Several threads add in another order each time, and jobs share the host.
     options.intra_op_num_threads = 1
     try:
