@@ -243,9 +243,10 @@ class Executor:
             if self.endings.fail(entry, failure):
                 self._after(task, failure)
             return
-        if self.endings.try_again(entry, task, failure):
-            self._after(task, failure)
-            self._emit(signals.SIGNAL_RETRYING, task)
+        # Told before it is stored: the next attempt may start the moment it is.
+        self._after(task, failure)
+        self._emit(signals.SIGNAL_RETRYING, task)
+        self.endings.try_again(entry, task, failure)
 
     def _tell(
         self, entry: Running, task: Task, failure: Failure, *, is_final: bool

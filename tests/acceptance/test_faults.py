@@ -263,7 +263,7 @@ def test_worker_may_die_at_any_step(redis_server, start, tmp_path):
     points = [
         "guarded-executing",  # claimed, not yet started
         "guarded-error",  # the attempt failed, nothing is stored
-        "guarded-retried",  # the retry is stored
+        "guarded-retried",  # hooks were told, the retry is not stored
         "guarded-returned",  # the child returned, nothing is stored
         "quick-enqueued",  # about to enqueue the follower
         "guarded-stored",  # the end is stored, hooks are not yet told

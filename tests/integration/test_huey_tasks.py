@@ -259,7 +259,7 @@ def test_signals_and_hooks_tell_the_story(store, tmp_path):
         assert get(results[0]) == 2
         ended(store, results[1].id)
         assert str(failure(results[2])) == "cancelled by a hook"
-        wait_until(lambda: len(hooks) == 3 and len(seen) >= 10, what="the signals")
+        wait_until(lambda: len(hooks) == 3 and len(seen) == 11, what="the signals")
     finally:
         app.huey.disconnect_signal(listen)
         app.huey.unregister_post_execute(after)
