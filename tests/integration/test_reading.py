@@ -211,6 +211,11 @@ def test_filters_apply_to_named_ids_too(store: JobStore) -> None:
     assert list(read_jobs(store, JobQuery(ids=every, model="tree"))["id"]) == tree
     assert list(read_jobs(store, JobQuery(ids=every, tag="b"))["id"]) == forest
     assert read_jobs(store, JobQuery(ids=every, tag="a,b")).empty
+    assert read_jobs(store, JobQuery(ids=every, text="slow")).empty
+    finish(store, 1, reason="TimeoutError: too slow")
+    assert list(read_jobs(store, JobQuery(ids=every, text="SLOW too"))["id"]) == [
+        forest[0]
+    ]
     assert read_jobs(store, JobQuery(ids=every, states=(JobState.ACTIVE,))).empty
 
 

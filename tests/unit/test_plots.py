@@ -372,3 +372,39 @@ def test_outcomes_have_their_own_marker_beside_the_color() -> None:
     ax = plots.plot_scores(some_checks())
     labels = {c.get_label() for c in ax.collections if c.get_label() in OUTCOME_COLORS}
     assert labels == {"passed", "warned"}
+
+
+def test_checks_without_threshold_or_value_say_what_they_found() -> None:
+    bare = {"threshold": None, "ci_low": None, "ci_high": None}
+    frame = checks_frame(
+        [
+            (
+                "j1",
+                make_report(
+                    make_check("latency", value=3.0, unit="ms", **bare),
+                    make_check("schema", value=None, **bare),
+                ),
+            )
+        ]
+    )
+    assert plots.scores_data(frame)["text"].tolist() == ["3 ms", "passed"]
+    assert texts_of(plots.plot_scores(frame)) == ["3 ms", "passed"]
+
+
+def test_durations_far_apart_take_a_logarithmic_axis() -> None:
+    frame = jobs_frame([job("a", 0, 0, 1), job("b", 0, 0, 4000)])
+    ax = plots.plot_durations(frame)
+    assert ax.get_xscale() == "log"
+    assert ax.get_xlabel() == "running time (minutes)"
+
+
+def test_many_jobs_of_a_suite_are_drawn_as_a_box_only() -> None:
+    frame = jobs_frame([job(f"j{i}", 0, 0, 1 + i) for i in range(301)])
+    assert not plots.plot_durations(frame).collections
+
+
+def test_many_slots_keep_their_numbers_instead_of_names() -> None:
+    frame = jobs_frame([job(f"j{i}", 0, 0, 9) for i in range(45)])
+    ax = plots.plot_timeline(frame)
+    assert len(ax.patches) == 45
+    assert not any("host" in label.get_text() for label in ax.get_yticklabels())
