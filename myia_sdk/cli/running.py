@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from contextlib import contextmanager
@@ -75,7 +76,10 @@ def worker(
     ] = None,
 ) -> None:
     """Run a worker until SIGTERM or Ctrl-C; running jobs may finish in time."""
+    from myia_sdk.server import find_server
     from myia_sdk.worker import resolve_settings, run
+
+    logging.getLogger().setLevel(logging.INFO)
 
     changes = {
         "certification_concurrency": concurrency,
@@ -83,6 +87,9 @@ def worker(
     }
     given = {name: value for name, value in changes.items() if value is not None}
     settings = resolve_settings()
+    if not settings.explicit_server:
+        # A named server is waited for; without a name there is nothing to wait for.
+        find_server(settings).close()
     chosen = settings.replace(**given) if given else settings
 
     @contextmanager
