@@ -221,7 +221,7 @@ def _sentinel_client(options: ConnectionOptions, common: dict[str, Any]) -> Redi
     make: Callable[..., Sentinel] = Sentinel
     sentinel = make(
         list(options.sentinels),
-        sentinel_kwargs={"socket_timeout": options.socket_timeout},
+        sentinel_kwargs={"socket_timeout": options.socket_timeout, **tls},
     )
     master_for: Callable[..., redis.Redis] = sentinel.master_for
     return master_for(options.sentinel_service, **_login(options), **common, **tls)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from math import ceil
 from typing import Literal, NamedTuple, Self
 
 from myia_sdk.errors import InvalidJobError
@@ -161,7 +162,7 @@ class Retention:
         """Return BullMQ's ``removeOnComplete`` form."""
         if self.age is None:
             return False if self.count is None else self.count
-        record = {"age": round(self.age.total_seconds())}
+        record = {"age": ceil(self.age.total_seconds())}
         if self.count is not None:
             record["count"] = self.count
         return record

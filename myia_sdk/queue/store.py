@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from myia_sdk.errors import (
-    DuplicateJobError,
     InvalidJobError,
     InvalidTransitionError,
     JobNotFoundError,
     LeaseLostError,
 )
-from myia_sdk.queue import scripts
-from myia_sdk.queue.identifiers import new_job_id
 from myia_sdk.queue.job import (
-    LABEL_PREFIX,
     Job,
     JobState,
-    NewJob,
     RateLimit,
     Retention,
     check_labels,
     epoch_ms,
     milliseconds,
 )
-from myia_sdk.queue.options import DEFAULT_STACK_TRACE_LIMIT, JobOptions
+from myia_sdk.queue.options import DEFAULT_STACK_TRACE_LIMIT
 from myia_sdk.queue.payload import DEFAULT_PAYLOAD_LIMIT, encode_json, printable
-from myia_sdk.queue.searching import JobSearcher, Labeller
+from myia_sdk.queue.producing import JobProducer, flat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from myia_sdk.queue.connection import RedisClient
+    from myia_sdk.queue.searching import Labeller
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +45,6 @@ TRACE_LIMIT = 20_000
 DEFAULT_KEEP_LOGS = 10_000
 #: Minutes of metrics kept, as BullMQ recommends: two weeks.
 METRICS_POINTS = 14 * 24 * 60
-#: Jobs sent in one round trip of `JobStore.add_many`.
-ADD_AT_ONCE = 5_000
 _LINES_AT_ONCE = 1_000
 
 
@@ -68,7 +61,7 @@ class Claim(NamedTuple):
     dropped: int = 0
 
 
-class JobStore(JobSearcher):
+class JobStore(JobProducer):
     """The queue in Redis.
 
     Parameters
@@ -108,62 +101,6 @@ class JobStore(JobSearcher):
         super().__init__(redis, queue, prefix, clock=clock, labeller=labeller)
         self.payload_limit = payload_limit
         self.metrics_points = metrics_points
-
-    @staticmethod
-    def new_job_id() -> str:
-        """Return a new id, later than those before."""
-        return new_job_id()
-
-    def add(self, job: NewJob, *, must_be_new: bool = False) -> str:
-        """Add a job and return its id.
-
-        Sending the same call again is harmless. An id that is in use, or a
-        deduplication id that is held, adds nothing and returns the job that exists.
-
-        Parameters
-        ----------
-        job : NewJob
-            The job.
-        must_be_new : bool, default False
-            Raise instead when the chosen id is in use.
-
-        Raises
-        ------
-        InvalidJobError
-            The job cannot be stored, or its parent does not exist.
-        PayloadTooLargeError
-            The data exceed `payload_limit`.
-        DuplicateJobError
-            The id is in use and `must_be_new` was asked.
-        """
-        answer = self.run("add", *self._add_arguments(job, must_be_new=must_be_new))
-        return self._added(job, answer)
-
-    def add_many(
-        self, jobs: Sequence[NewJob], *, must_be_new: bool = False
-    ) -> list[str]:
-        """Add jobs in one round trip (per 5,000) and return their ids in order.
-
-        Nothing is sent when one of them cannot be stored. Each is added by itself:
-        readers may see some before the others.
-
-        Raises
-        ------
-        InvalidJobError, PayloadTooLargeError, DuplicateJobError
-            As `add`; of the jobs that were sent, the others are added.
-        """
-        calls = [self._add_arguments(job, must_be_new=must_be_new) for job in jobs]
-        answers: list[Any] = []
-        with self.wrap_errors():
-            for first in range(0, len(calls), ADD_AT_ONCE):
-                some = calls[first : first + ADD_AT_ONCE]
-                answers += scripts.run_many(self.redis, "add", self.keys.base, some)
-            for answer in answers:
-                if isinstance(answer, Exception):
-                    raise answer
-        return [
-            self._added(job, answer) for job, answer in zip(jobs, answers, strict=True)
-        ]
 
     def claim(
         self,
@@ -265,7 +202,7 @@ class JobStore(JobSearcher):
     def set_labels(self, job_id: str, labels: Mapping[str, str]) -> None:
         """Set labels of a job, for listings and search; empty text removes one."""
         check_labels(labels)
-        answer = self.run("set-labels", job_id, *_flat(labels))
+        answer = self.run("set-labels", job_id, *flat(labels))
         self._check(job_id, "label", answer)
 
     def complete(
@@ -408,51 +345,6 @@ class JobStore(JobSearcher):
         )
         return list(answer or ())
 
-    def _add_arguments(
-        self, job: NewJob, *, must_be_new: bool
-    ) -> list[scripts.Argument]:
-        options = job.options
-        options.check_new()
-        once = options.deduplication
-        return [
-            self.clock() if options.timestamp is None else epoch_ms(options.timestamp),
-            options.job_id or new_job_id(),
-            int(options.job_id is not None),
-            job.name,
-            encode_json(job.data, limit=self.payload_limit),
-            options.to_json(),
-            milliseconds(options.delay),
-            options.priority,
-            int(options.lifo),
-            job.parent_key or "",
-            _parent_json(job.parent_key, options) if job.parent_key else "",
-            secrets.token_urlsafe(9) if must_be_new and options.job_id else "",
-            once.id if once else "",
-            milliseconds(once.ttl) if once and once.ttl else 0,
-            int(bool(once and once.extend)),
-            int(bool(once and once.replace)),
-            int(bool(once and once.keep_last_if_active)),
-            *_flat({LABEL_PREFIX + k: v for k, v in job.labels.items()}),
-            *_flat(job.fields),
-        ]
-
-    def _added(self, job: NewJob, answer: Sequence[str]) -> str:
-        job_id, outcome = answer
-        if outcome == "-5":
-            raise InvalidJobError(
-                f"The parent {job.parent_key!r} of job {job_id!r} does not exist."
-            )
-        if outcome == "-7":
-            raise InvalidJobError(
-                f"Job {job_id!r} exists and has another parent that still lives."
-            )
-        if outcome == "-12":
-            raise DuplicateJobError(
-                f"Job {job_id!r} exists already in queue {self.queue!r}; choose "
-                "another id, or leave it out to have one made."
-            )
-        return job_id
-
     def _finish(
         self,
         job_id: str,
@@ -477,7 +369,7 @@ class JobStore(JobSearcher):
             "" if kept.count is None else kept.count,
             "" if kept.age is None else round(kept.age.total_seconds(), 3),
             self.metrics_points,
-            *_flat(labels),
+            *flat(labels),
         )
         self._check(job_id, "complete" if traces is None else "fail", code)
 
@@ -521,10 +413,6 @@ class JobStore(JobSearcher):
         )
 
 
-def _flat(mapping: Mapping[str, str]) -> list[str]:
-    return [text for pair in mapping.items() for text in pair]
-
-
 def _bounded(text: str, limit: int) -> str:
     text = printable(text)
     if len(text) <= limit:
@@ -532,11 +420,3 @@ def _bounded(text: str, limit: int) -> str:
     # The end of a trace names the error, its beginning the place: both stay.
     half = limit // 2
     return f"{text[:half]}\n[... {len(text) - 2 * half} characters ...]\n{text[-half:]}"
-
-
-def _parent_json(parent_key: str, options: JobOptions) -> str:
-    queue_key, _, parent_id = parent_key.rpartition(":")
-    record: dict[str, object] = {"id": parent_id, "queueKey": queue_key}
-    if options.parent_rule:
-        record[options.parent_rule] = True
-    return encode_json(record)
