@@ -13,7 +13,7 @@ class OutputLines:
 
     Examples
     --------
-    >>> OutputLines().feed(b"10%\\r20%\\r100%\\ndone\\n")
+    >>> OutputLines().feed(b"10%\r20%\r100%\ndone\n")
     ['100%', 'done']
     """
 
