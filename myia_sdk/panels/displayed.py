@@ -44,7 +44,10 @@ class Displayed:
 
     def is_replaced_by(self, other: Displayed) -> bool:
         """Return whether `other` comes from a later run of the same cell."""
-        if self._cell is None or other._cell is None or type(self) is not type(other):
+        if self._cell is None or other._cell is None:
+            return False
+        # By name: traitlets gives every anywidget a class of its own.
+        if type(self).__qualname__ != type(other).__qualname__:
             return False
         return self._cell[0] == other._cell[0] and self._cell[1] != other._cell[1]
 

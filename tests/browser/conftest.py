@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,13 +138,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
-@pytest.fixture(scope="session")
-def lab(
-    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer, home: Path
-) -> Iterator[Lab]:
-    require(importlib.util.find_spec("jupyterlab"), "jupyterlab")
-    chromium_path()
-    base = tmp_path_factory.mktemp("lab")
+@contextmanager
+def running_lab(base: Path, server: RedisServer, home: Path) -> Iterator[Lab]:
+    """A JupyterLab with settings, data and notebooks of its own below `base`."""
     root = base / "root"
     root.mkdir()
     token = secrets.token_hex(16)
@@ -161,7 +158,7 @@ def lab(
     with (base / "lab.log").open("wb") as log:
         process = subprocess.Popen(
             command,
-            env=lab_environment(base, redis_server, home),
+            env=lab_environment(base, server, home),
             stdout=log,
             stderr=log,
             cwd=root,
@@ -172,6 +169,16 @@ def lab(
         yield wait_for_lab(base, root, token, process)
     finally:
         stop(process)
+
+
+@pytest.fixture(scope="session")
+def lab(
+    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer, home: Path
+) -> Iterator[Lab]:
+    require(importlib.util.find_spec("jupyterlab"), "jupyterlab")
+    chromium_path()
+    with running_lab(tmp_path_factory.mktemp("lab"), redis_server, home) as lab:
+        yield lab
 
 
 def wait_for_lab(
@@ -212,7 +219,7 @@ class Notebook:
         self.page = page
         self.lab = lab
         self.errors: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", self._on_error)
         page.on("console", self._on_console)
         page.goto(
             f"{lab.url}doc/tree/{name}?reset&token={lab.token}",
@@ -229,8 +236,13 @@ class Notebook:
             }"""
         )
 
+    def _on_error(self, error: Any) -> None:
+        if "Cannot send" not in str(error):
+            self.errors.append(str(error))
+
     def _on_console(self, message: Any) -> None:
-        ignored = ("Failed to load resource", "ResizeObserver")
+        # The last: a widget speaks to a kernel that the test has just restarted.
+        ignored = ("Failed to load resource", "ResizeObserver", "Cannot send")
         if message.type == "error" and not any(i in message.text for i in ignored):
             self.errors.append(message.text)
 

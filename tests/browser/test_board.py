@@ -1,0 +1,171 @@
+"""The board in a notebook, and the served board, looked at and clicked through."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from uuid import uuid4
+
+import pytest
+
+from tests.browser.conftest import Notebook, die_with_parent, stop
+from tests.browser.test_monitor import axe_violations, clipped_texts, fill
+from tests.conftest import free_port
+
+CELL = """
+from sklearn.datasets import load_digits
+from sklearn.naive_bayes import GaussianNB
+from myia_sdk import Client, Settings
+X, y = load_digits(return_X_y=True)
+bayes = GaussianNB().fit(X[:1000], y[:1000])
+X_test, y_test = X[1000:], y[1000:]
+client = Client(Settings(certification_queue_name="{queue}"))
+client.board()
+"""
+
+
+@pytest.fixture(scope="module")
+def queue() -> str:
+    return f"board-{uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="module")
+def filled(redis_server, home, queue):
+    """A queue with one job of each kind and certificates of three models."""
+    from myia_sdk import Client, Settings
+
+    settings = Settings(
+        redis_host="127.0.0.1",
+        redis_port=redis_server.port,
+        redis_password=redis_server.password,
+        certification_queue_name=queue,
+        myia_home=home,
+        _env_file=None,
+    )
+    with Client(settings) as client:
+        fill(client)
+        yield client
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_every_tab_of_the_board_is_clean(notebook: Notebook, filled, queue, theme):
+    from playwright.sync_api import expect
+
+    page = notebook.page
+    page.set_viewport_size({"width": 1280, "height": 1250})
+    notebook.set_theme(f"JupyterLab {theme}")
+    notebook.run(CELL.format(queue=queue))
+    expect(page.locator(".myia-suite table")).to_be_visible()
+    for name in ("Submit", "Monitor", "Clean", "Certificates"):
+        page.locator(".lm-TabBar-tab, .p-TabBar-tab").filter(has_text=name).click()
+        if name in {"Monitor", "Certificates"}:
+            expect(page.locator(".myia-root:visible .myia-head")).to_be_visible()
+        if name == "Clean":
+            page.locator(".myia-field-grace input").fill("0")
+            page.locator(".myia-preview").click()
+            expect(page.locator(".myia-question")).to_contain_text(
+                "2 job(s) would be removed"
+            )
+        notebook.screenshot(f"board-{name.lower()}-{theme.lower()}")
+        found = axe_violations(page, ".myia-panel")
+        # ipywidgets' own tab bar, which is not ours to change.
+        assert [one for one in found if "TabBar" not in one] == []
+        assert clipped_texts(page) == []
+    notebook.set_theme("JupyterLab Light")
+
+
+@pytest.fixture(scope="module")
+def served(redis_server, home, queue, filled, tmp_path_factory):
+    port = free_port()
+    environment = {
+        **os.environ,
+        **redis_server.environment,
+        "BULL_BOARD_PORT": str(port),
+        "BULL_BOARD_PASSWORD": "secret-of-the-board",
+        "CERTIFICATION_QUEUE_NAME": queue,
+        "MYIA_HOME": str(home),
+        "MYIA_LANG": "en",
+    }
+    with (tmp_path_factory.mktemp("served") / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "myia_sdk.served"],
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+    url = f"http://127.0.0.1:{port}/admin/queues"
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=5)
+        except urllib.error.HTTPError as refusal:
+            refusal.close()
+            break
+        except urllib.error.URLError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    yield url
+    stop(process)
+
+
+@pytest.fixture
+def visitor(browser, served):
+    context = browser.new_context(
+        http_credentials={"username": "admin", "password": "secret-of-the-board"},
+        viewport={"width": 1360, "height": 1100},
+    )
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "console",
+        lambda message: errors.append(message.text) if message.type == "error" else 0,
+    )
+    page.goto(served)
+    yield page
+    context.close()
+    assert errors == []
+
+
+def test_the_served_board_shows_acts_and_links(visitor, served, filled):
+    from playwright.sync_api import expect
+
+    from tests.browser.conftest import SCREENSHOTS
+
+    page = visitor
+    expect(page.locator(".myia-root tbody tr")).to_have_count(6)
+    page.screenshot(path=str(SCREENSHOTS / "served-light.png"))
+    assert axe_violations(page, "body") == []
+    page.get_by_role("button", name="Pause queue").click()
+    expect(page.locator(".myia-badge.myia-warn")).to_contain_text("paused")
+    assert filled.queue.is_paused()
+    page.get_by_role("button", name="Resume queue").click()
+    expect(page.get_by_role("button", name="Pause queue")).to_be_visible()
+    page.locator(".myia-link", has_text="naive-bayes-digits").click()
+    expect(page.locator(".myia-detail")).to_contain_text("503")
+    page.reload()
+    expect(page.locator(".myia-detail")).to_contain_text("503")
+    page.get_by_role("button", name="Theme").click()
+    page.screenshot(path=str(SCREENSHOTS / "served-dark.png"))
+    assert axe_violations(page, "body") == []
+    assert clipped_texts(page) == []
+    page.get_by_role("link", name="Certificates").click()
+    expect(page.locator(".myia-root h2")).to_contain_text("Certificates")
+
+
+def test_a_stranger_sees_nothing_of_the_board(browser, served):
+    from playwright.sync_api import Error
+
+    context = browser.new_context()
+    page = context.new_page()
+    with pytest.raises(Error, match="INVALID_AUTH_CREDENTIALS"):
+        page.goto(served)
+    assert page.locator(".myia-root").count() == 0
+    context.close()

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from myia_sdk.panels.controllers.queue_facts import by_minute
+from myia_sdk.panels.controllers.rows import (
+    check_rows,
+    job_row,
+    masked,
+    percent_of,
+    pretty,
+    step_of,
+    timeline,
+)
+from myia_sdk.panels.controllers.search import matches, parse_query
+from myia_sdk.panels.permissions import Action, ActionRefusedError, Permissions
+from myia_sdk.panels.snapshot import static_html
+from myia_sdk.queue.job import Job, JobState
+from myia_sdk.queue.metrics import Metrics, MetricsPoint
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def make_job(**over) -> Job:
+    return Job(**{"id": "1", "name": "certify", "created_at": START, **over})
+
+
+@pytest.mark.parametrize(
+    ("progress", "percent"),
+    [
+        (0, 0.0),
+        (0.4, 40.0),
+        (1.0, 100.0),
+        (1, 1.0),
+        (55, 55.0),
+        (250, 100.0),
+        (-3, 0.0),
+        ({"percent": 62, "check": "x"}, 62.0),
+        ({"done": 3}, None),
+        ("half", None),
+        (True, None),
+        (None, None),
+        (float("nan"), None),
+        ({"percent": {"percent": 5}}, 5.0),
+    ],
+)
+def test_progress_of_any_shape(progress, percent):
+    assert percent_of(progress) == percent
+
+
+def test_the_step_is_what_the_job_says():
+    assert step_of({"check": "noise", "done": 2, "total": 9}) == "noise (2/9)"
+    assert step_of("loading") == "loading"
+    assert step_of(5) == ""
+
+
+def test_a_row_without_labels_has_a_name_and_no_verdict():
+    row = job_row(make_job(state=JobState.WAITING))
+    assert (row["name"], row["verdict"], row["progress"]) == ("certify", "", None)
+
+
+def test_a_retried_job_does_not_show_its_old_end():
+    job = make_job(
+        state=JobState.WAITING,
+        finished_at=START,
+        labels={"verdict": "failed"},
+        attempts_made=1,
+        attempts_started=1,
+        processed_at=START,
+    )
+    assert (job_row(job)["finished_at"], job_row(job)["verdict"]) == (None, "")
+
+
+def test_the_timeline_is_in_order():
+    job = make_job(
+        state=JobState.COMPLETED,
+        processed_at=START + timedelta(seconds=2),
+        finished_at=START + timedelta(seconds=5),
+        attempts_started=1,
+        attempts_made=1,
+        processed_by="w",
+    )
+    assert [step["what"] for step in timeline(job)] == [
+        "created",
+        "started",
+        "completed",
+    ]
+
+
+def test_secrets_are_masked_at_any_depth_and_references_stay():
+    value = {
+        "a": [{"password": "x", "Api_Key": "y"}],
+        "secret": "env:NAME",
+        "token": None,
+        "name": "z",
+    }
+    assert masked(value) == {
+        "a": [{"password": "***", "Api_Key": "***"}],
+        "secret": "env:NAME",
+        "token": None,
+        "name": "z",
+    }
+
+
+def test_long_values_are_cut_with_a_note():
+    text = pretty({"a": "x" * 100_000})
+    assert len(text) < 61_000
+    assert "characters more" in text
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", [], {"checks": "x"}, {"checks": [1]}])
+def test_results_that_are_no_report_have_no_checks(value):
+    assert check_rows(value) == []
+
+
+def test_numbers_that_json_cannot_hold_become_null():
+    (row,) = check_rows(
+        {"checks": [{"id": "a", "value": float("inf"), "ci_low": True}]}
+    )
+    assert (row["value"], row["ci_low"]) == (None, None)
+
+
+def test_queries_split_into_words_and_labels():
+    query = parse_query("digits model:tree Verdict:failed a:b :c x:")
+    assert query.words == ("digits", "a:b", ":c", "x:")
+    assert query.labels == {"model": "tree", "verdict": "failed"}
+    job = make_job(
+        labels={"model": "Tree-2", "verdict": "failed", "tags": "digits,a:b"}
+    )
+    assert matches(job, parse_query("model:tree verdict:failed digits"))
+    assert not matches(job, parse_query("model:forest"))
+    assert not matches(job, parse_query("digits nightly"))
+
+
+def test_minutes_are_placed_by_their_time():
+    now = START + timedelta(minutes=10, seconds=30)
+    points = (
+        MetricsPoint(START + timedelta(minutes=9), 4),
+        MetricsPoint(START + timedelta(minutes=7), 2),
+        MetricsPoint(START - timedelta(days=1), 9),
+    )
+    metrics = Metrics(state=JobState.COMPLETED, count=15, points=points)
+    minutes = by_minute(metrics, int(now.timestamp() * 1000))
+    assert (len(minutes), minutes[-4:], sum(minutes)) == (60, [2, 0, 4, 0], 6)
+
+
+def test_static_copies_escape_everything():
+    html = static_html(
+        {
+            "kind": "monitor",
+            "queue": {"name": "<q>"},
+            "counts": {"waiting": 1},
+            "order": ["1"],
+            "rows": {"1": job_row(make_job(labels={"model": "<script>x</script>"}))},
+        },
+        "en",
+    )
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+    assert "&lt;q&gt;" in html
+    assert "As of 20" in html
+    assert static_html(None, "pt-BR") == "<p>Nenhum dado foi carregado.</p>"
+
+
+def test_read_only_allows_reading_only():
+    permissions = Permissions(is_read_only=True)
+    allowed = {action for action in Action if permissions.allows(action)}
+    assert allowed == {Action.EXPORT, Action.VERIFY, Action.DOWNLOAD}
+    with pytest.raises(ActionRefusedError, match="switched off"):
+        Permissions(denied=frozenset({Action.CLEAN})).check(Action.CLEAN)
