@@ -10,9 +10,16 @@ import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
+from myia_sdk.certification.outcomes import (
+    MEASURED_OUTCOMES,
+    Outcome,
+    Severity,
+    Verdict,
+)
 from myia_sdk.certification.records import JSON, RecordReader, json_safe
+from myia_sdk.certification.thresholds import COMPARATORS, Comparator, Threshold
 from myia_sdk.errors import CertificationError, PermanentCertificationError
 
 if TYPE_CHECKING:
@@ -20,141 +27,23 @@ if TYPE_CHECKING:
 
     from myia_sdk.certification.request import CertificationRequest
 
+__all__ = [
+    "COMPARATORS",
+    "MEASURED_OUTCOMES",
+    "SCHEMA_VERSION",
+    "CheckRecord",
+    "Comparator",
+    "Outcome",
+    "Report",
+    "Severity",
+    "Threshold",
+    "Verdict",
+]
+
 #: Version of the report's record. Readers ignore keys they do not know.
 SCHEMA_VERSION = "1.0"
 
 _Member = TypeVar("_Member", bound=StrEnum)
-
-Comparator = Literal["<=", ">=", "<", ">", "=="]
-COMPARATORS: tuple[Comparator, ...] = ("<=", ">=", "<", ">", "==")
-
-
-class Outcome(StrEnum):
-    """What a check found."""
-
-    PASSED = "passed"
-    WARNED = "warned"
-    FAILED = "failed"
-    #: The check could not be measured; it carries an error category.
-    ERROR = "error"
-    #: The check does not apply to this model or these data.
-    SKIPPED = "skipped"
-
-
-#: Outcomes that say something about the model and so enter the score.
-MEASURED_OUTCOMES = frozenset({Outcome.PASSED, Outcome.WARNED, Outcome.FAILED})
-
-
-class Severity(StrEnum):
-    """How much a check matters for the verdict."""
-
-    #: Failing it fails the certification.
-    CRITICAL = "critical"
-    MAJOR = "major"
-    MINOR = "minor"
-
-
-class Verdict(StrEnum):
-    """What a certification concludes; a job may be completed with ``failed``."""
-
-    CERTIFIED = "certified"
-    QUALITY_WARNING = "quality_warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Threshold:
-    """What a measured value is compared with.
-
-    With ``rule="value"`` the value itself is compared: ``passed`` first, then
-    ``warned``. With ``rule="bound"``, meant for rates and other estimates from a
-    sample, the confidence bound must reach ``passed`` for a pass; a point estimate
-    that reaches it while the bound does not is a warning.
-    """
-
-    comparator: Comparator = ">="
-    #: The value that earns a pass; ``None`` means the check judges itself.
-    passed: float | None = None
-    #: The value that still earns a warning instead of a failure.
-    warned: float | None = None
-    rule: Literal["value", "bound"] = "value"
-
-    def __post_init__(self) -> None:
-        if self.comparator not in COMPARATORS:
-            raise CertificationError(
-                f"The comparator is {self.comparator!r}; "
-                f"it must be one of {', '.join(COMPARATORS)}."
-            )
-        if self.rule not in {"value", "bound"}:
-            raise CertificationError(
-                f"The rule is {self.rule!r}; it must be 'value' or 'bound'."
-            )
-
-    def accepts(self, value: float, limit: float) -> bool:
-        """Tell whether ``value`` stands in the wanted relation to ``limit``."""
-        match self.comparator:
-            case "<=":
-                return value <= limit
-            case ">=":
-                return value >= limit
-            case "<":
-                return value < limit
-            case ">":
-                return value > limit
-            case "==":
-                return math.isclose(value, limit, rel_tol=1e-12)
-
-    def judge(self, value: float, interval: tuple[float, float] | None) -> Outcome:
-        """Outcome of a value with its confidence interval, if it has one."""
-        if self.passed is None:
-            return Outcome.PASSED
-        point_passes = self.accepts(value, self.passed)
-        if point_passes and self.rule == "bound" and interval is not None:
-            bound = interval[1] if self.comparator in {"<=", "<"} else interval[0]
-            return (
-                Outcome.PASSED if self.accepts(bound, self.passed) else Outcome.WARNED
-            )
-        if point_passes:
-            return Outcome.PASSED
-        if self.warned is not None and self.accepts(value, self.warned):
-            return Outcome.WARNED
-        return Outcome.FAILED
-
-    def to_record(self) -> dict[str, JSON]:
-        """Return the JSON object of this threshold."""
-        return {
-            "comparator": self.comparator,
-            "passed": self.passed,
-            "warned": self.warned,
-            "rule": self.rule,
-        }
-
-    @classmethod
-    def from_record(
-        cls,
-        record: object,
-        where: str = "threshold",
-        error: type[CertificationError] = CertificationError,
-    ) -> Self:
-        """Read the JSON object of a threshold, strictly."""
-        reader = RecordReader(record, where, error)
-        comparator = reader.text("comparator", ">=")
-        rule = reader.text("rule", "value")
-        if comparator not in COMPARATORS:
-            raise error(
-                f"{where}: 'comparator' is {comparator!r}; "
-                f"it must be one of {', '.join(COMPARATORS)}."
-            )
-        if rule not in {"value", "bound"}:
-            raise error(f"{where}: 'rule' is {rule!r}; it must be 'value' or 'bound'.")
-        threshold = cls(
-            comparator=comparator,
-            passed=reader.number("passed"),
-            warned=reader.number("warned"),
-            rule=rule,  # type: ignore[arg-type]
-        )
-        reader.refuse_rest()
-        return threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ _PARAMETERS = {
     "seed": int,
     "concurrency": int,
     "requests_per_second": (int, float),
+    "request_timeout": (int, float),
     "max_cost": (int, float),
     "checks": Mapping,
     "baseline": object,
