@@ -9,6 +9,7 @@ from myia_sdk.cli import (
     running,
     scheduling,
     suites,
+    tuning,
     watching,
 )
 from myia_sdk.cli.app import app
@@ -19,6 +20,7 @@ running.install(app)
 certifying.install(app)
 watching.install(app)
 managing.install(app)
+tuning.install(app)
 suites.install(app)
 keys.install(app)
 scheduling.install(app)

@@ -1,0 +1,109 @@
+"""``myia limit``, ``change``, ``obliterate`` and ``acl``: rarer administration."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from myia_sdk.cli.app import console, fail, open_client
+from myia_sdk.settings import Settings
+
+if TYPE_CHECKING:
+    from myia_sdk.queue.administration import QueueAdministration
+
+JobId = Annotated[str, typer.Argument(help="Job id.")]
+
+
+def install(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(limit)
+    app.command()(change)
+    app.command()(obliterate)
+    app.command()(acl)
+
+
+def limit(
+    concurrency: Annotated[
+        int | None, typer.Option(min=0, help="Jobs at once on all workers; 0: any.")
+    ] = None,
+    rate: Annotated[
+        int | None, typer.Option(min=0, help="Starts in a window; 0: any.")
+    ] = None,
+    per: Annotated[float, typer.Option(min=0.001, help="The window, seconds.")] = 1.0,
+) -> None:
+    """Limit how many jobs of the queue run at once or start in a window."""
+    with open_client() as client:
+        administration = client.administration
+        if concurrency is not None:
+            administration.set_concurrency(concurrency or None)
+        if rate is not None:
+            administration.set_rate_limit(rate or None, timedelta(seconds=per))
+        _say_limits(administration)
+
+
+def _say_limits(administration: QueueAdministration) -> None:
+    at_once, rate = administration.concurrency(), administration.rate_limit()
+    console.print(f"Jobs at once: {at_once or 'any number'}.")
+    window = "any number" if rate is None else f"{rate.maximum} per {rate.duration}"
+    console.print(f"Starts: {window}.")
+
+
+def change(
+    job: JobId,
+    *,
+    delay: Annotated[
+        float | None, typer.Option(min=0, help="Run in so many seconds.")
+    ] = None,
+    priority: Annotated[
+        int | None, typer.Option(min=0, help="0 first, then 1, 2 ...")
+    ] = None,
+    data: Annotated[
+        typer.FileText | None, typer.Option(help="File with the new data, JSON.")
+    ] = None,
+) -> None:
+    """Change a job that has not run yet: its delay, priority or data."""
+    with open_client() as client:
+        if delay is not None:
+            client.administration.change_delay(job, timedelta(seconds=delay))
+        if priority is not None:
+            client.administration.change_priority(job, priority)
+        if data is not None:
+            try:
+                value = json.load(data)
+            except ValueError as error:
+                fail(f"{data.name} is not JSON: {error}")
+            client.administration.update_data(job, value)
+
+
+def obliterate(
+    queue: Annotated[str, typer.Argument(help="The queue's name, as a confirmation.")],
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even while jobs run.")
+    ] = False,
+) -> None:
+    """Delete the queue with all its jobs; certificates stay."""
+    with open_client() as client:
+        if queue != client.queue.queue:
+            fail(f"The settings name the queue {client.queue.queue!r}, not {queue!r}.")
+        client.obliterate(force=force)
+
+
+def acl(
+    role: Annotated[str, typer.Argument(help="viewer, submitter, worker or operator.")],
+    user: Annotated[str | None, typer.Option(help="Name of the Redis user.")] = None,
+) -> None:
+    """Print the Redis command that makes a user with a role's least rights."""
+    from myia_sdk.queue.roles import ROLES
+
+    found = next((known for known in ROLES if known.name == role), None)
+    if found is None:
+        names = ", ".join(known.name for known in ROLES)
+        fail(f"There is no role {role!r}; the roles are {names}.")
+    settings = Settings()
+    rules = found.rules(settings.certification_queue_name, settings.bull_queue_prefix)
+    name = user or f"myia-{role}"
+    typer.echo(" ".join(["ACL", "SETUSER", name, "on", ">PASSWORD", *rules]))
