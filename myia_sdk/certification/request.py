@@ -240,9 +240,10 @@ class CertificationRequest:
     suite: str | Mapping[str, JSON]
     dataset: DatasetRef | None = None
     region: str | None = None
-    #: ``seed``, ``concurrency``, ``requests_per_second``, ``request_timeout``, ``max_cost``; under
-    #: ``checks`` parameters and thresholds of single checks that differ from the
-    #: suite's; under ``baseline`` the record of a model to compare with.
+    #: ``seed``, ``concurrency``, ``requests_per_second``, ``request_timeout``
+    #: (seconds), ``max_cost``; under ``checks`` parameters and thresholds of single
+    #: checks that differ from the suite's; under ``baseline`` the record of a model to
+    #: compare with.
     parameters: Mapping[str, JSON] = field(default_factory=dict)
 
     @property
