@@ -1,4 +1,4 @@
--- include: delete-job parent dedup
+-- include: delete-job parent
 -- Delete finished jobs that are too old or too many, a bounded number a call: the
 -- next finish goes on where this one stopped.
 local RETAIN_AT_ONCE = 100
@@ -9,7 +9,6 @@ local function forget_finished(base, state, ids, now)
   end
   for _, id in ipairs(ids) do
     detach(base, id, now)
-    dedup_release(base, id)
     delete_job(base, id)
   end
   redis.call('ZREM', base .. state, unpack(ids))
