@@ -75,6 +75,7 @@ def test_retry_runs_a_failed_job_again_and_forgets_how_it_ended(
     assert job.attempts_made == 1
     assert job.stacktrace == ("trace",)
     assert "category" not in job.labels
+    assert list(store.redis.scan_iter(store.keys.sdk("index", "reason", "*"))) == []
     assert events(store)[-1] == {"event": "waiting", "jobId": job_id, "prev": "failed"}
     assert store.redis.zscore(store.keys.marker, "0") == 0
 
@@ -266,6 +267,24 @@ def test_cancel_refuses_a_job_that_has_ended(administration, add, run):
     run("failed")
     with pytest.raises(InvalidTransitionError, match="ended already"):
         administration.cancel(job_id)
+
+
+@pytest.mark.parametrize("delay", [None, timedelta(hours=1)])
+def test_a_cancelled_job_whose_attempt_fails_first_is_not_retried(
+    store, administration, add, run, delay
+):
+    job_id = add(attempts=3)
+    run()
+    administration.cancel(job_id)
+    if delay is None:
+        store.retry_now(job_id, OURS, "boom", "trace")
+    else:
+        store.retry_later(job_id, OURS, delay, "boom", "trace")
+    job = store.job(job_id)
+    assert (job.state, job.failed_reason) == (JobState.FAILED, "cancelled")
+    assert job.attempts_made == 1
+    assert job.labels["category"] == "CANCELLED"
+    assert administration.cancel_requested([job_id]) == set()
 
 
 def test_a_retried_job_is_not_cancelled_again(store, administration, add, run):

@@ -1,4 +1,4 @@
--- include: admit armed cancel-request event index options parent postponed retain
+-- include: admit armed end-cancelled
 -- End a job that has not started, or leave a request for the worker that runs it.
 -- ARGV: id, reason, now, start of our own lease tokens. Returns 1 ended, 2 requested,
 -- -1 job missing, -3 it has ended, -8 a scheduler needs it, -12 a foreign worker.
@@ -44,19 +44,5 @@ local prev = take_from_line()
 if not prev then
   return request()
 end
-redis.call('HSET', key, 'failedReason', reason)
-dedup_finish(base, id, now)
-child_failed(base, id, reason, now)
-local retention = retention_of(options_of(base, id).removeOnFail, '', '')
-if retention.count == 0 then
-  detach(base, id, now)
-  delete_job(base, id)
-else
-  redis.call('ZADD', base .. 'failed', now, id)
-  redis.call('HSET', key, 'finishedOn', now)
-  redis.call('HDEL', key, 'defa')
-  set_label(base, id, 'category', 'CANCELLED')
-  retain(base, 'failed', retention, now)
-end
-event(base, 'failed', 'jobId', id, 'failedReason', reason, 'prev', prev)
+end_cancelled(base, id, reason, now, prev)
 return 1

@@ -1,4 +1,4 @@
--- include: admit event leave-active options retain postponed parent metrics index count-up
+-- include: admit event leave-active options retain postponed parent metrics index count-up cancel-request
 -- End a job: completed with a value or failed with a reason. Answers {code, deleted}:
 -- 0, -1 job missing, -2 no lease, -3 not active, -4 unfinished children, -6 lease of
 -- another worker, -9 failed children.
@@ -30,6 +30,7 @@ if is_failed then
 end
 trim_events(base)
 dedup_finish(base, id, now)
+withdraw_cancel(base, id)
 if is_failed then
   child_failed(base, id, value, now)
 else

@@ -1,4 +1,4 @@
--- include: admit leave-active enqueue event count-up
+-- include: admit leave-active enqueue event count-up end-cancelled
 -- From active to delayed: a failed attempt with backoff, or, with an empty reason, a
 -- move asked for by the job itself, which costs no attempt.
 -- ARGV: id token now delay_ms failed(0|1) reason stacktrace
@@ -12,6 +12,9 @@ end
 if ARGV[5] == '1' then
   redis.call('HSET', base .. id, 'failedReason', ARGV[6], 'stacktrace', ARGV[7])
   count_up(base, id, 'atm')
+end
+if ended_by_cancel(base, id, tonumber(ARGV[3])) then
+  return 0
 end
 redis.call('HSET', base .. id, 'delay', delay)
 enqueue_delayed(base, id, tonumber(ARGV[3]) + delay)

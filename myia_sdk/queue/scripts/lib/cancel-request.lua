@@ -8,6 +8,10 @@ local function request_cancel(base, id, reason)
   redis.call('EXPIRE', sdk(base) .. 'cancel', CANCEL_KEPT_S)
 end
 
+local function cancel_reason(base, id)
+  return redis.call('HGET', sdk(base) .. 'cancel', id)
+end
+
 local function withdraw_cancel(base, id)
   redis.call('HDEL', sdk(base) .. 'cancel', id)
 end

@@ -67,15 +67,20 @@ local function index_reason(base, id, reason)
   end
 end
 
+local function forget_reason(base, id)
+  local reason = redis.call('HGET', base .. id, 'failedReason')
+  for word in pairs(reason_words(reason or '')) do
+    redis.call('ZREM', sdk(base) .. 'index:reason:' .. word, id)
+  end
+end
+
 -- Forget a job that is about to be deleted.
 local function index_remove(base, id)
   for _, field in ipairs(redis.call('HKEYS', base .. id)) do
     if field:sub(1, #LABEL) == LABEL then
       index_drop(base, id, field:sub(#LABEL + 1), redis.call('HGET', base .. id, field))
     elseif field == 'failedReason' then
-      for word in pairs(reason_words(redis.call('HGET', base .. id, field))) do
-        redis.call('ZREM', sdk(base) .. 'index:reason:' .. word, id)
-      end
+      forget_reason(base, id)
     end
   end
 end

@@ -1,6 +1,6 @@
 -- include: event enqueue priority index cancel-request
 -- What the last run left on a job and the next one must not inherit.
-local END_LABELS = { 'verdict', 'score', 'rating', 'category', 'words' }
+local END_LABELS = { 'verdict', 'score', 'rating', 'category' }
 
 local function return_to_parent(base, id, state)
   local parent = redis.call('HGET', base .. id, 'parentKey')
@@ -22,6 +22,7 @@ end
 -- Put a finished job, already out of its state, back in line on the given side.
 local function run_again(base, id, state, reset, side)
   local key = base .. id
+  forget_reason(base, id)
   redis.call('HDEL', key, 'finishedOn', 'processedOn',
     state == 'failed' and 'failedReason' or 'returnvalue')
   if reset then
