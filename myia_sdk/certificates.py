@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from myia_sdk.certification.artifacts import ArtifactStore
     from myia_sdk.certification.certificate import Certificate
     from myia_sdk.certification.report import Report
+    from myia_sdk.certification.revocation import RevocationList
     from myia_sdk.queue.store import JobStore
 
 #: Reading goes in pages of this many, so that one reply stays small.
@@ -62,6 +63,7 @@ class CertificateStore:
             "is_development": certificate.is_development,
             "subject": f"sha256:{subject.sha256}" if subject else None,
             "artifact": self.artifacts.put_bytes(text.encode()),
+            "resolved": dict(report.resolved),
         }
         issued = certificate.issued_at
         score = issued.timestamp() * 1000 if issued else 0.0
@@ -71,6 +73,7 @@ class CertificateStore:
                 ("HSET", self._rows, certificate.id, json.dumps(row)),
                 ("ZADD", self._by_time, score, certificate.id),
                 ("HSET", self._by_job, job_id, certificate.id),
+                ("HSET", self._latest, _place(report), certificate.id),
             ],
             transaction=True,
         )
@@ -99,6 +102,40 @@ class CertificateStore:
         certificate_id = self.queue.command("HGET", self._by_job, job_id)
         return self.get(certificate_id) if isinstance(certificate_id, str) else None
 
+    def latest_of(self, report: Report) -> dict[str, Any] | None:
+        """Return the row of the newest certificate of a report's model and suite."""
+        certificate_id = self.queue.command("HGET", self._latest, _place(report))
+        if certificate_id is None:
+            return None
+        text = self.queue.command("HGET", self._rows, certificate_id)
+        return None if text is None else _row(text)
+
+    def revocations(self) -> RevocationList:
+        """Return what was withdrawn."""
+        from myia_sdk.certification.revocation import RevocationList
+
+        text = self.queue.command("GET", self._revocations)
+        return (
+            RevocationList.from_record(json.loads(text)) if text else RevocationList()
+        )
+
+    def revoke(self, certificate_id: str, reason: str = "") -> RevocationList:
+        """Withdraw a certificate, and return the whole list.
+
+        Raises
+        ------
+        CertificateError
+            None has this id.
+        """
+        from myia_sdk.certification.revocation import RevocationKind
+
+        self.get(certificate_id)
+        revoked = self.revocations().revoking(
+            RevocationKind.CERTIFICATE, certificate_id, reason=reason
+        )
+        self.queue.command("SET", self._revocations, json.dumps(revoked.to_record()))
+        return revoked
+
     def rows(self, *, history: bool = False) -> list[dict[str, Any]]:
         """List certificates, newest first.
 
@@ -107,13 +144,14 @@ class CertificateStore:
         history : bool, default False
             All of them; otherwise the latest of each model, region and suite.
         """
-        found = list(self._read())
         if history:
-            return found
-        latest: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for row in found:
-            latest.setdefault((row["model"], row["region"], row["suite"]), row)
-        return list(latest.values())
+            return list(self._read())
+        ids = self.queue.command("HVALS", self._latest)
+        if not ids:
+            return []
+        texts = self.queue.command("HMGET", self._rows, *ids)
+        found = [_row(text) for text in texts if text]
+        return sorted(found, key=lambda row: row["issued_at"] or "", reverse=True)
 
     def _read(self) -> Iterable[dict[str, Any]]:
         start = 0
@@ -124,7 +162,7 @@ class CertificateStore:
             if not ids:
                 return
             texts = self.queue.command("HMGET", self._rows, *ids)
-            yield from (json.loads(text) for text in texts if text)
+            yield from (_row(text) for text in texts if text)
             start += PAGE
 
     @property
@@ -140,8 +178,25 @@ class CertificateStore:
         return self.queue.keys.sdk("certificates", "by-time")
 
     @property
+    def _latest(self) -> str:
+        return self.queue.keys.sdk("certificates", "latest")
+
+    @property
+    def _revocations(self) -> str:
+        return self.queue.keys.sdk("certificates", "revocations")
+
+    @property
     def _by_job(self) -> str:
         return self.queue.keys.sdk("certificates", "by-job")
+
+
+def _row(text: str) -> dict[str, Any]:
+    row: dict[str, Any] = json.loads(text)
+    return row
+
+
+def _place(report: Report) -> str:
+    return json.dumps([report.model.get("name"), report.region, report.suite_id])
 
 
 def _iso(moment: Any) -> str | None:  # noqa: ANN401 -- datetime or None

@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
     from myia_sdk.batch import Batch
     from myia_sdk.certification.certificate import Certificate
-    from myia_sdk.panels import BoardPanel, CleanPanel, MonitorPanel, SubmitPanel
+    from myia_sdk.certification.comparison import Comparison
+    from myia_sdk.panels import (
+        BoardPanel,
+        CertificatesPanel,
+        CleanPanel,
+        MonitorPanel,
+        SubmitPanel,
+    )
     from myia_sdk.plotting import Plots
     from myia_sdk.waiting import Seconds
 
@@ -439,6 +446,39 @@ class Client(Registering, Operations):
             )
         return certificate
 
+    def revoke(self, certificate_id: str, reason: str = "") -> None:
+        """Withdraw a certificate; ``client.certificates()`` shows it as not valid.
+
+        Parameters
+        ----------
+        certificate_id : str
+            As ``client.certificates()`` lists it.
+        reason : str, optional
+            Why.
+
+        Raises
+        ------
+        CertificateError
+            None has this id.
+        """
+        self.certificate_store.revoke(certificate_id, reason)
+
+    def compare(self, before: JobHandle | str, after: JobHandle | str) -> Comparison:
+        """Compare the reports of two jobs check by check.
+
+        Raises
+        ------
+        ComparisonError
+            Suites or data differ, so the numbers could not be compared.
+        """
+        from myia_sdk.certification.comparison import compare
+
+        first, second = (
+            self.job(item) if isinstance(item, str) else item
+            for item in (before, after)
+        )
+        return compare(first.report(), second.report())
+
     @cached_property
     def plot(self) -> Plots:
         """Plots of the queue: ``client.plot.throughput()`` and others."""
@@ -451,6 +491,12 @@ class Client(Registering, Operations):
         from myia_sdk.panels import BoardPanel
 
         return BoardPanel(self)
+
+    def certificates_panel(self) -> CertificatesPanel:
+        """Show the certificates, live."""
+        from myia_sdk.panels import CertificatesPanel
+
+        return CertificatesPanel(self)
 
     def submit_panel(self) -> SubmitPanel:
         """Show a form that submits a model found in the notebook."""

@@ -270,7 +270,8 @@ class Reading:
         from myia_sdk.frames import certificates_frame
 
         rows = self.certificate_store.rows(history=history)
-        return certificates_frame(rows, history=history)
+        revoked = [entry.id for entry in self.certificate_store.revocations().entries]
+        return certificates_frame(rows, history=history, revoked=revoked)
 
     def models(self) -> pd.DataFrame:
         """Return one row for each registered model."""

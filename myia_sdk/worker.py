@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,8 @@ PRELOAD = (
     "myia_sdk.certification.models.sklearn",
     "myia_sdk.certification.checks.classifier",
 )
+#: Never given to a job, whoever asks for it: a model's endpoint would learn it.
+WITHHELD = ("REDIS_", "BULL_", "MYIA_", "AWS_")
 #: What boto3 reads; only Bedrock models and artifact stores on S3 need it.
 AWS_VARIABLES = (
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
@@ -126,14 +129,7 @@ class Finisher:
         if not isinstance(model, dict):
             return environment
         for name in secret_names(model):
-            if not os.environ.get(name):
-                error = PermanentCertificationError(
-                    f"The model refers to {SECRET_SCHEME}{name}, which this worker "
-                    f"does not have; start it with {name} in its environment."
-                )
-                error.category = "CONFIGURATION_ERROR"
-                raise error
-            environment[name] = os.environ[name]
+            environment[name] = _secret(name)
         if model.get("kind") == "bedrock" or settings.artifacts_url.startswith("s3"):
             environment.update(
                 (name, os.environ[name]) for name in AWS_VARIABLES if name in os.environ
@@ -145,6 +141,7 @@ class Finisher:
         from myia_sdk.certificates import CertificateStore
         from myia_sdk.certification.artifacts import ArtifactStore
         from myia_sdk.certification.certificate import Certificate
+        from myia_sdk.certification.comparison import drift_notice
         from myia_sdk.certification.report import Report
         from myia_sdk.certification.request import CertificationRequest
         from myia_sdk.certification.signing import Signer
@@ -152,14 +149,19 @@ class Finisher:
         settings = self._settings
         report = Report.from_record(value)
         report.require_answers(CertificationRequest.from_record(job.data))
+        store = CertificateStore(
+            self._huey.store, ArtifactStore(settings.artifacts_url)
+        )
+        last = store.latest_of(report)
+        notice = drift_notice(last["resolved"], report.resolved) if last else None
+        if notice:
+            report = replace(report, reasons=(*report.reasons, notice))
+            self._huey.store.log(job.id, notice)
         certificate = Certificate.issue(
             report,
             job_id=job.id,
             signer=Signer.load(settings.myia_signing_key, settings.myia_home),
             valid_for=timedelta(days=settings.certification_validity_days),
-        )
-        store = CertificateStore(
-            self._huey.store, ArtifactStore(settings.artifacts_url)
         )
         store.add(certificate, report, job.id)
         labels = {
@@ -169,7 +171,24 @@ class Finisher:
         }
         if report.error_category:
             labels["category"] = report.error_category
-        return Finished(value | {"certificate": certificate.to_record()}, labels)
+        record = replace(report, certificate=certificate.to_record()).to_record()
+        return Finished(record, labels)
+
+
+def _secret(name: str) -> str:
+    reference = f"{SECRET_SCHEME}{name}"
+    if name.startswith(WITHHELD):
+        reason = f"The model refers to {reference}, a secret of the queue itself."
+    elif not os.environ.get(name):
+        reason = (
+            f"The model refers to {reference}, which this worker does not have; "
+            f"start it with {name} in its environment."
+        )
+    else:
+        return os.environ[name]
+    error = PermanentCertificationError(reason)
+    error.category = "CONFIGURATION_ERROR"
+    raise error
 
 
 def resolve_settings() -> Settings:

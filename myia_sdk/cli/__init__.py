@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from myia_sdk.cli import (
+    certificates,
     certifying,
     keys,
     managing,
+    registering,
     running,
     scheduling,
     suites,
@@ -18,11 +20,13 @@ __all__ = ["app", "main"]
 
 running.install(app)
 certifying.install(app)
+certificates.install(app)
 watching.install(app)
 managing.install(app)
 tuning.install(app)
 suites.install(app)
 keys.install(app)
+registering.install(app)
 scheduling.install(app)
 
 

@@ -1,4 +1,4 @@
-"""``myia submit``, ``report`` and ``verify``."""
+"""``myia submit``, ``report`` and ``compare``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
 from myia_sdk.cli.app import VERDICT_FAILED, console, fail, open_client
 from myia_sdk.errors import DatasetError
@@ -30,7 +31,7 @@ def install(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(submit)
     app.command()(report)
-    app.command()(verify)
+    app.command()(compare)
 
 
 def submit(  # noqa: PLR0917 -- typer makes options of them
@@ -59,7 +60,7 @@ def submit(  # noqa: PLR0917 -- typer makes options of them
             client.submit(
                 model,
                 suite=suite,
-                dataset=None if data is None else _read(data, target),
+                dataset=None if data is None else read_table(data, target),
                 region=one or None,
                 priority=priority,
                 delay=delay,
@@ -97,44 +98,29 @@ def report(
     raise typer.Exit(VERDICT_FAILED if found.verdict == "failed" else 0)
 
 
-def verify(
-    file: Annotated[Path, typer.Argument(help="Certificate.", exists=True)],
-    key: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="PEM file of a public key to trust; else those of MYIA_HOME."
-        ),
-    ] = None,
-    subject: Annotated[
-        Path | None,
-        typer.Option(help="Model file that the certificate must be about."),
-    ] = None,
-    revoked: Annotated[
-        Path | None, typer.Option(help="Revocation list.", exists=True)
-    ] = None,
+def compare(
+    before: Annotated[str, typer.Argument(help="Job id or a report's JSON file.")],
+    after: Annotated[str, typer.Argument(help="The newer one.")],
 ) -> None:
-    """Verify a certificate: signature, subject, validity, revocation, verdict."""
-    from myia_sdk.certification.certificate import Certificate
-    from myia_sdk.certification.keys import PublicKey, trusted_keys
-    from myia_sdk.certification.revocation import RevocationList
-    from myia_sdk.certification.subjects import Subject
-    from myia_sdk.settings import Settings
+    """Compare two reports check by check; refused when suites or data differ."""
+    from myia_sdk.certification.comparison import compare as compare_reports
 
-    keys = [PublicKey.load(path) for path in key or ()]
-    found = Certificate.load(file).verify(
-        keys or trusted_keys(Settings().myia_home),
-        None if subject is None else Subject.of_path(subject),
-        revoked=None if revoked is None else RevocationList.load(revoked),
-    )
-    console.print(
-        f"Valid: {found.verdict}, issued {found.issued_at:%Y-%m-%d %H:%M} UTC, "
-        f"expires {found.expires_at:%Y-%m-%d %H:%M} UTC, key {found.key.key_id[:16]}.",
-        highlight=False,
-    )
-    if found.is_development:
-        console.print("It was signed with a development key.")
-    if not found.is_subject_checked:
-        console.print("Which model it is about was not checked; give --subject FILE.")
+    found = compare_reports(_report_of(before), _report_of(after))
+    table = Table(title=f"Score {found.score_difference:+.1f}", title_justify="left")
+    for column in ("check", "before", "after", "difference", "change"):
+        table.add_column(column)
+    for check in found.checks:
+        difference = "" if check.difference is None else f"{check.difference:+.4g}"
+        table.add_row(
+            check.id,
+            check.before.outcome.value,
+            check.after.outcome.value,
+            difference,
+            check.change.value,
+        )
+    console.print(table)
+    for name, (old, new) in found.drift.items():
+        console.print(f"{name}: {old} -> {new}", markup=False, highlight=False)
 
 
 def _report_of(job: str) -> Report:
@@ -152,7 +138,14 @@ def _report_of(job: str) -> Report:
         fail(f"{job!r} cannot be read as a report: {error}")
 
 
-def _read(path: Path, target: str | None) -> object:
+def read_table(path: Path, target: str | None) -> object:
+    """Return features and target of a file, for ``dataset=``.
+
+    Raises
+    ------
+    DatasetError
+        The file cannot be read, or lacks the target.
+    """
     import pandas as pd
 
     suffix = path.suffix.lower()

@@ -126,9 +126,42 @@ def test_submit_work_report_verify(environment, files, tmp_path):
     assert tampered.returncode == 1
     assert tampered.stderr.startswith("myia: ")
 
+    exported = tmp_path / "exported.json"
+    myia("certificate", job, "-o", str(exported), environment=environment)
+    assert myia("verify", str(exported), environment=environment).returncode == 0
+    assert "certified" in myia("certificates", environment=environment).stdout
+    with Client(Settings(**names)) as client:
+        (certificate_id,) = client.certificates()["id"]
+    assert myia("revoke", certificate_id, environment=environment).returncode == 0
+    revoked = myia("verify", str(exported), environment=environment)
+    assert revoked.returncode == 1
+    assert "revoked" in revoked.stderr
+    assert "same" in myia("compare", job, job, environment=environment).stdout
+
     assert (
         "1 jobs deleted" in myia("clean", "completed", environment=environment).stdout
     )
+
+
+def test_registered_model_is_certified_on_a_timetable(environment, files):
+    model, data = files
+    options = ("--suite", SUITE, "--data", str(data), "--target", "grape")
+    made = myia("register", "wine", str(model), *options, environment=environment)
+    assert made.returncode == 0, made.stderr
+    assert "wine" in myia("models", environment=environment).stdout
+    assert "1 jobs" in myia("certify-all", environment=environment).stdout
+    assert "0 jobs" in myia("recertify", environment=environment).stdout
+    added = myia(
+        "schedule", "add", "wine", "--cron", "0 3 * * *", environment=environment
+    )
+    assert added.stdout.strip() == "certify-wine"
+    listed = myia("schedule", "list", environment=environment)
+    assert "certify-wine" in listed.stdout
+    for code in (0, 1):
+        gone = myia("schedule", "remove", "certify-wine", environment=environment)
+        assert gone.returncode == code
+    wrong = myia("schedule", "add", "wine", environment=environment)
+    assert wrong.returncode == 2
 
 
 def test_errors_are_one_line_without_traceback(environment, tmp_path):

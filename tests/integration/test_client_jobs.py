@@ -24,6 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from myia_sdk import Client, JobState, ModelRef, Settings
+from myia_sdk.certification.comparison import Change
 from myia_sdk.errors import (
     CertificateError,
     InvalidTransitionError,
@@ -163,6 +164,23 @@ def test_registered_models_are_certified_together_and_again(client):
     assert "champion" in models.iloc[:, 0].tolist()
 
 
+def test_revoked_certificate_is_not_valid(client, batch):
+    frame = client.certificates().set_index("model")
+    assert frame.loc["good", "is_valid"]
+    client.revoke(frame.loc["good", "id"], "found wanting")
+    frame = client.certificates().set_index("model")
+    assert not frame.loc["good", "is_valid"]
+    with pytest.raises(CertificateError, match="nosuch"):
+        client.revoke("nosuch")
+
+
+def test_reports_of_the_same_suite_and_data_are_compared(client, batch):
+    good, bad = batch
+    comparison = client.compare(good, bad.id)
+    assert comparison.score_difference < 0
+    assert "beats-dummy" in {c.id for c in comparison.with_change(Change.WORSENED)}
+
+
 def test_scheduled_certification_runs(client):
     client.register("recurring", BAD, dataset=DATA)
     scheduler = client.schedule("recurring", every=timedelta(hours=1))
@@ -262,18 +280,23 @@ def dump(redis, key: str) -> object:
             return redis.get(key)
 
 
-def test_missing_secret_fails_with_the_name_of_the_variable(client):
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [("NO_KEY", "env:NO_KEY"), ("REDIS_URL", "of the queue itself")],
+)
+def test_secret_that_a_job_may_not_have_fails_it_at_once(client, name, match):
     model = ModelRef(
         kind="openai",
         name="m",
         model="m",
         url="http://127.0.0.1:9",
-        secret="env:NO_KEY",
+        secret=f"env:{name}",
     )
     job = client.submit(model, suite="chat-baseline", max_retries=3)
-    with pytest.raises(JobFailedError, match="NO_KEY"):
+    with pytest.raises(JobFailedError, match=match):
         job.result(SECONDS)
     assert job.job.attempts_made <= 1
+    assert job.labels["category"] == "CONFIGURATION_ERROR"
 
 
 def test_waiting_without_a_worker_times_out_and_touches_nothing(idle):

@@ -1,0 +1,108 @@
+"""``myia certificates``, ``certificate``, ``verify`` and ``revoke``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path  # noqa: TC003 -- typer reads the annotations
+from typing import Annotated
+
+import typer
+
+from myia_sdk.cli.app import console, open_client, show_frame
+from myia_sdk.settings import Settings
+
+#: Revocation list of this machine, in MYIA_HOME; `myia verify` looks into it.
+REVOCATIONS = "revocations.json"
+COLUMNS = ["model", "region", "suite", "verdict", "score", "expires_at", "is_valid"]
+
+
+def install(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(certificates)
+    app.command()(certificate)
+    app.command()(verify)
+    app.command()(revoke)
+
+
+def certificates(
+    *,
+    history: Annotated[
+        bool, typer.Option("--history", help="All, not only the latest.")
+    ] = False,
+) -> None:
+    """List the certificates of the queue."""
+    with open_client() as client:
+        show_frame(client.certificates(history=history), ["id", *COLUMNS])
+
+
+def certificate(
+    job: Annotated[str, typer.Argument(help="Job id.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write.")
+    ] = None,
+    *,
+    bundle: Annotated[
+        bool, typer.Option("--bundle", help="As a sigstore bundle.")
+    ] = False,
+) -> None:
+    """Export the certificate of a job, also after the job was cleaned."""
+    with open_client() as client:
+        found = client.certificate_of(job)
+    text = found.to_sigstore_bundle() if bundle else found.to_json()
+    if output is None:
+        sys.stdout.write(f"{text}\n")
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="Certificate.", exists=True)],
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="PEM file of a public key to trust; else those of MYIA_HOME."
+        ),
+    ] = None,
+    subject: Annotated[
+        Path | None,
+        typer.Option(help="Model file that the certificate must be about."),
+    ] = None,
+    revoked: Annotated[
+        Path | None,
+        typer.Option(help="Revocation list; else that of MYIA_HOME.", exists=True),
+    ] = None,
+) -> None:
+    """Verify a certificate: signature, subject, validity, revocation, verdict."""
+    from myia_sdk.certification.certificate import Certificate
+    from myia_sdk.certification.keys import PublicKey, trusted_keys
+    from myia_sdk.certification.revocation import RevocationList
+    from myia_sdk.certification.subjects import Subject
+
+    home = Settings().myia_home
+    keys = [PublicKey.load(path) for path in key or ()]
+    found = Certificate.load(file).verify(
+        keys or trusted_keys(home),
+        None if subject is None else Subject.of_path(subject),
+        revoked=RevocationList.load(revoked or home / REVOCATIONS),
+    )
+    console.print(
+        f"Valid: {found.verdict}, issued {found.issued_at:%Y-%m-%d %H:%M} UTC, "
+        f"expires {found.expires_at:%Y-%m-%d %H:%M} UTC, key {found.key.key_id[:16]}.",
+        highlight=False,
+    )
+    if found.is_development:
+        console.print("It was signed with a development key.")
+    if not found.is_subject_checked:
+        console.print("Which model it is about was not checked; give --subject FILE.")
+
+
+def revoke(
+    certificate_id: Annotated[str, typer.Argument(help="Id of the certificate.")],
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+) -> None:
+    """Withdraw a certificate; the list is also written to MYIA_HOME."""
+    with open_client() as client:
+        client.revoke(certificate_id, reason)
+        path = client.settings.myia_home / REVOCATIONS
+        client.certificate_store.revocations().save(path)
+        console.print(f"Revoked; the list to give away is {path}", highlight=False)

@@ -1,0 +1,69 @@
+"""``myia register``, ``models``, ``certify-all`` and ``recertify``."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path  # noqa: TC003 -- typer reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from myia_sdk.cli.app import console, open_client, show_frame
+from myia_sdk.cli.certifying import read_table
+
+if TYPE_CHECKING:
+    from myia_sdk.batch import Batch
+
+
+def install(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(register)
+    app.command()(models)
+    app.command()(certify_all)
+    app.command()(recertify)
+
+
+def register(  # noqa: PLR0917 -- typer makes options of them
+    name: Annotated[str, typer.Argument(help="Name to register it under.")],
+    model: Annotated[Path, typer.Argument(help="A .skops or .onnx file.", exists=True)],
+    suite: Annotated[str, typer.Option(help="Its suite.")],
+    data: Annotated[Path | None, typer.Option(help="Its test data.")] = None,
+    target: Annotated[str | None, typer.Option(help="Column of the truth.")] = None,
+    region: Annotated[list[str] | None, typer.Option(help="Where it runs.")] = None,
+) -> None:
+    """Remember a model, its suite and its data under a name."""
+    with open_client() as client:
+        client.register(
+            name,
+            model,
+            regions=region or (),
+            suite=suite,
+            dataset=None if data is None else read_table(data, target),
+        )
+
+
+def models() -> None:
+    """List the registered models."""
+    with open_client() as client:
+        frame = client.models()
+        show_frame(frame, list(frame.columns[:6]))
+
+
+def certify_all(
+    region: Annotated[list[str] | None, typer.Option(help="Only there.")] = None,
+) -> None:
+    """Submit every registered model in its regions."""
+    with open_client() as client:
+        _say(client.certify_all(region))
+
+
+def recertify(
+    within: Annotated[float, typer.Option(min=0, help="Days.")] = 1.0,
+) -> None:
+    """Submit registered models whose certificate expires within so many days."""
+    with open_client() as client:
+        _say(client.recertify_expiring(timedelta(days=within)))
+
+
+def _say(batch: Batch) -> None:
+    console.print(f"Batch {batch.id}: {len(batch)} jobs", highlight=False)
