@@ -66,12 +66,14 @@ class CleanPanel(FormPanel):
         units = [(say(f"unit.{name}"), name) for name in UNITS]
         self.state = choice_field("state", say("clean.state"), states)
         self.grace = text_field("grace", say("clean.grace"), value="1")
-        self.unit = choice_field("unit", " ", units)
+        self.unit = choice_field("unit", say("clean.unit"), units)
+        self.unit.layout.width = "210px"
         self.unit.control.value = "days"
         self.limit = text_field("limit", say("clean.limit"), value="1000")
         for field in (self.state, self.grace, self.unit, self.limit):
             field.control.observe(self._on_change, "value")
-            field.control.style.description_width = "250px"
+            field.control.style.description_width = "220px"
+        self.unit.control.style.description_width = "65px"
         self.preview_button = self._button(say("clean.preview"), self._on_preview)
         self.preview_button.add_class("myia-preview")
         self.confirm_button = self._button("", self._on_confirm, "danger")
@@ -97,7 +99,9 @@ class CleanPanel(FormPanel):
         button = ipywidgets.Button(
             description=text,
             button_style=style,
-            layout=ipywidgets.Layout(width="auto", min_width="120px"),
+            layout=ipywidgets.Layout(
+                width="auto", min_width="120px", align_self="flex-start"
+            ),
         )
         button.on_click(handler)
         return button
@@ -118,14 +122,13 @@ class CleanPanel(FormPanel):
         self.children = (
             title,
             self.state,
-            self.grace,
-            self.unit,
+            ipywidgets.HBox([self.grace, self.unit], layout=wrap),
             self.limit,
             self.preview_button,
-            ipywidgets.HTML(f"<p><b>{escape(say('clean.more'))}</b></p>"),
-            more,
             self.confirm_box,
             self.message,
+            ipywidgets.HTML(f"<p><b>{escape(say('clean.more'))}</b></p>"),
+            more,
             KeyGuard(mark=self.mark),
         )
 

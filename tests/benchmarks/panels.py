@@ -76,18 +76,20 @@ def latencies(client: Client, page: Any, job_id: str) -> list[float]:
     for percent in range(1, EVENTS + 1):
         client.queue.progress(job_id, percent)
         sent[f"{percent}%"] = time.time() * 1000
-        page.wait_for_timeout(random.uniform(250, 900))  # noqa: S311
+        page.wait_for_timeout(random.uniform(250, 900))
     seen = dict(reversed(page.evaluate("() => window.seen")))
     return [seen[text] - at for text, at in sent.items() if text in seen]
 
 
-def storm(client: Client, page: Any, wire: Wire, job_ids: list[str]) -> dict[str, float]:
+def storm(
+    client: Client, page: Any, wire: Wire, job_ids: list[str]
+) -> dict[str, float]:
     """Messages and bytes a second while many jobs report progress."""
     messages, size, count = wire.messages, wire.bytes, 0
     begun = time.monotonic()
     while time.monotonic() - begun < STORM_SECONDS:
         for job_id in job_ids:
-            client.queue.progress(job_id, random.uniform(1, 99))  # noqa: S311
+            client.queue.progress(job_id, random.uniform(1, 99))
             count += 1
         page.wait_for_timeout(40)
     took = time.monotonic() - begun

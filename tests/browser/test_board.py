@@ -8,13 +8,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
+from myia_sdk.certification.report import Verdict
 from tests.browser.conftest import Notebook, die_with_parent, stop
 from tests.browser.test_monitor import axe_violations, clipped_texts, fill
 from tests.conftest import free_port
+from tests.integration.panel_probe import Jobs
 
 CELL = """
 from sklearn.datasets import load_digits
@@ -48,6 +51,18 @@ def filled(redis_server, home, queue):
     )
     with Client(settings) as client:
         fill(client)
+        jobs = Jobs(client)
+        for model in ("iris-forest", "digits-forest", "credit-risk"):
+            jobs.certified(model, "eu-west-1")
+        warned = Verdict.QUALITY_WARNING
+        jobs.certified(
+            "iris-forest", "us-east-1", verdict=warned, score=71.0, rating="C"
+        )
+        failed = Verdict.FAILED
+        jobs.certified(
+            "credit-risk", "us-east-1", verdict=failed, score=31.0, rating="F"
+        )
+        jobs.certified("digits-forest", "us-east-1", age=timedelta(days=9))
         yield client
 
 
@@ -64,11 +79,20 @@ def test_every_tab_of_the_board_is_clean(notebook: Notebook, filled, queue, them
         page.locator(".lm-TabBar-tab, .p-TabBar-tab").filter(has_text=name).click()
         if name in {"Monitor", "Certificates"}:
             expect(page.locator(".myia-root:visible .myia-head")).to_be_visible()
+        if name == "Certificates":
+            panel = page.locator(".myia-root:visible")
+            for box in panel.get_by_role("checkbox").all()[:2]:
+                box.check()
+            panel.get_by_role("button", name="Compare two").click()
+            expect(panel).to_contain_text("Score")
+            panel.locator(".myia-matrix .myia-link").first.click()
+            panel.get_by_role("button", name="Verify").click()
+            expect(panel).to_contain_text("The certificate is valid")
         if name == "Clean":
             page.locator(".myia-field-grace input").fill("0")
             page.locator(".myia-preview").click()
             expect(page.locator(".myia-question")).to_contain_text(
-                "2 job(s) would be removed"
+                "8 job(s) would be removed"
             )
         notebook.screenshot(f"board-{name.lower()}-{theme.lower()}")
         found = axe_violations(page, ".myia-panel")
@@ -140,7 +164,7 @@ def test_the_served_board_shows_acts_and_links(visitor, served, filled):
     from tests.browser.conftest import SCREENSHOTS
 
     page = visitor
-    expect(page.locator(".myia-root tbody tr")).to_have_count(6)
+    expect(page.locator(".myia-root tbody tr")).to_have_count(12)
     page.screenshot(path=str(SCREENSHOTS / "served-light.png"))
     assert axe_violations(page, "body") == []
     page.get_by_role("button", name="Pause queue").click()

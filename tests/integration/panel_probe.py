@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ import pytest
 from comm.base_comm import BaseComm
 
 from myia_sdk import Client, Settings
+from myia_sdk.certification.certificate import Certificate
+from myia_sdk.certification.signing import Signer
 from myia_sdk.panels.displayed import Displayed
 from myia_sdk.panels.live import LiveFeed
 from myia_sdk.queue.job import JobOptions, NewJob
+from tests.reports import make_report
 
 LEASE = timedelta(seconds=60)
 #: Marks a worker of ours: others cannot be asked to cancel.
@@ -42,6 +46,7 @@ class Jobs:
     """Puts jobs into a wanted state, as real workers do."""
 
     def __init__(self, client: Client) -> None:
+        self.client = client
         self.queue = client.queue
 
     def waiting(
@@ -84,6 +89,39 @@ class Jobs:
     def failed(self, model: str = "digits", reason: str = "ValueError: no") -> str:
         job_id = self.active(model)
         self.queue.fail(job_id, "myia:token", reason, "Traceback ...\nValueError: no")
+        return job_id
+
+    def certified(
+        self,
+        model: str = "iris",
+        region: str = "",
+        *,
+        age: timedelta = timedelta(hours=1),
+        **over: Any,
+    ) -> str:
+        """Complete a job with a report and a certificate of the development key."""
+        job_id = self.active(model)
+        digest = hashlib.sha256(model.encode()).hexdigest()
+        report = make_report(
+            model={"kind": "sklearn", "name": model, "artifact": f"sha256:{digest}"},
+            region=region or None,
+            **over,
+        )
+        certificate = Certificate.issue(
+            report,
+            job_id=job_id,
+            signer=Signer.load(None, self.client.settings.myia_home),
+            now=datetime.now(UTC) - age,
+        )
+        self.client.certificate_store.add(certificate, report, job_id)
+        value = {**report.to_record(), "certificate": certificate.to_record()}
+        labels = {
+            "verdict": report.verdict.value,
+            "score": f"{report.score:g}",
+            "rating": report.rating,
+            "region": region,
+        }
+        self.queue.complete(job_id, TOKEN, value, labels=labels)
         return job_id
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 #: Jobs looked at, at most, when words have to be compared one by one.
 SCAN_LIMIT = 2_000
 _SCAN_PAGE = 250
+#: Most jobs taken from the index of labels.
+INDEX_LIMIT = 1_000
 
 
 class Found(NamedTuple):
@@ -19,7 +21,7 @@ class Found(NamedTuple):
 
     jobs: list[Job]
     total: int
-    #: The search stopped at :data:`SCAN_LIMIT`; there may be more.
+    #: The search stopped at a limit; there may be more.
     is_truncated: bool
 
 
@@ -77,18 +79,48 @@ def search(
         return Found([exact], 1, is_truncated=False)
     query = parse_query(text)
     states = list(JobState) if state is None else [state]
+    found, is_truncated = _by_index(store, query, states)
+    if not found:
+        found, is_truncated = _by_looking(store, query, states)
+    if query.words and not query.labels and JobState.FAILED in states:
+        found += _by_reason(store, query, known={job.id for job in found})
+    found.sort(key=_created, reverse=True)
+    return Found(found[start : start + count], len(found), is_truncated)
+
+
+def _created(job: Job) -> float:
+    return job.created_at.timestamp() if job.created_at else 0.0
+
+
+def _by_index(
+    store: JobStore, query: Query, states: list[JobState]
+) -> tuple[list[Job], bool]:
+    """Return the jobs whose labels have exactly the values asked for."""
+    if not query.labels:
+        return [], False
+    jobs = store.find(query.labels, states=states, limit=INDEX_LIMIT)
+    words = Query(query.words, {})
+    return [job for job in jobs if matches(job, words)], len(jobs) >= INDEX_LIMIT
+
+
+def _by_looking(
+    store: JobStore, query: Query, states: list[JobState]
+) -> tuple[list[Job], bool]:
+    """Return the newest jobs that contain what was asked for."""
     found: list[Job] = []
     looked = 0
-    for one in states:
+    for state in states:
         position = 0
         while looked < SCAN_LIMIT:
-            page = store.page(one, position, position + _SCAN_PAGE - 1)
+            page = store.page(state, position, position + _SCAN_PAGE - 1)
             found += [job for job in page if matches(job, query)]
             looked += len(page)
             position += _SCAN_PAGE
             if len(page) < _SCAN_PAGE:
                 break
-    found.sort(key=lambda job: job.created_at.timestamp() if job.created_at else 0.0)
-    found.reverse()
-    is_truncated = looked >= SCAN_LIMIT
-    return Found(found[start : start + count], len(found), is_truncated)
+    return found, looked >= SCAN_LIMIT
+
+
+def _by_reason(store: JobStore, query: Query, known: set[str]) -> list[Job]:
+    jobs = store.find(text=" ".join(query.words), states=[JobState.FAILED], limit=250)
+    return [job for job in jobs if job.id not in known]

@@ -30,7 +30,7 @@ function cellView(panel, cell) {
       onclick: () => panel.act("open", { id: isOpen ? "" : cell.job_id }),
     },
     h("span", { class: "myia-icon", "aria-hidden": "true", style: `--c: ${state.colors[`verdict.${cell.verdict}`] || ""}` },
-      standing === cell.verdict ? VERDICT_ICONS[cell.verdict] || "•" : "⌛"), " ",
+      standing === cell.verdict ? VERDICT_ICONS[cell.verdict] || "•" : "⊘"), " ",
     words.t(`verdict.${cell.verdict}`), cell.score === null ? "" : ` ${words.count(cell.score)}`,
     cell.rating ? ` · ${cell.rating}` : ""),
     h("span", { class: "myia-muted" }, words.t("certificate.age", { time: age }), expiry ? ` · ${expiry}` : ""));
@@ -39,7 +39,7 @@ function cellView(panel, cell) {
 function matrixView(panel) {
   const { state, words } = panel;
   if (!state.models.length) return h("p", { class: "myia-empty" }, words.t(state.query ? "certificates.nomatch" : "certificates.none"));
-  return h("div", { class: "myia-scroll", tabindex: "0", role: "region", "aria-label": words.t("title.certificates") },
+  return h("div", { class: "myia-scroll", tabindex: "0", role: "group", "aria-label": words.t("title.certificates") },
     h("table", { class: "myia-table myia-matrix", "aria-label": words.t("title.certificates") },
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, words.t("column.model")),
         state.regions.map((region) => h("th", { key: region, scope: "col" }, region || words.t("region.none"))))),
@@ -80,7 +80,7 @@ function comparisonView(panel) {
     h("div", { class: "myia-detail-head" }, h("h3", {}, words.t("compare.title")), h("span", { class: "myia-spring" }),
       h("button", { type: "button", class: "myia-button myia-quiet", onclick: () => panel.act("compare", { ids: [] }) }, words.t("close"))),
     comparison.text ? h("p", {}, comparison.text) : null,
-    h("div", { class: "myia-scroll", tabindex: "0", role: "region", "aria-label": words.t("compare.title") },
+    h("div", { class: "myia-scroll", tabindex: "0", role: "group", "aria-label": words.t("compare.title") },
       h("table", { class: "myia-table", "aria-label": words.t("compare.title") },
         h("thead", {}, h("tr", {}, h("th", { scope: "col" }, words.t("check.check")), h("th", { scope: "col" }, comparison.first),
           h("th", { scope: "col" }, comparison.second), h("th", { scope: "col" }, words.t("compare.change")))),

@@ -32,7 +32,7 @@ function valueText(panel, check) {
 function checksView(panel, detail) {
   const { words } = panel;
   if (!detail.checks.length) return h("p", { class: "myia-empty" }, words.t("checks.none"));
-  return h("div", { class: "myia-scroll", tabindex: "0", role: "region", "aria-label": words.t("checks") },
+  return h("div", { class: "myia-scroll", tabindex: "0", role: "group", "aria-label": words.t("checks") },
     h("table", { class: "myia-table", "aria-label": words.t("checks") },
       h("thead", {}, h("tr", {}, ["check", "outcome", "severity", "value", "threshold", "duration", "message"].map((name) =>
         h("th", { key: name, scope: "col", class: { value: "myia-number", duration: "myia-number myia-wide", severity: "myia-wide" }[name] || "" },
@@ -81,7 +81,7 @@ function textView(panel, text, label) {
       type: "button", class: "myia-button",
       onclick: () => navigator.clipboard && navigator.clipboard.writeText(text),
     }, panel.words.t("copy"))),
-    h("pre", { class: "myia-code", tabindex: "0", role: "region", "aria-label": label }, text));
+    h("pre", { class: "myia-code", tabindex: "0", role: "group", "aria-label": label }, text));
 }
 
 function errorView(panel, detail) {
@@ -91,7 +91,7 @@ function errorView(panel, detail) {
     detail.error.category ? h("p", {}, words.t("error.category", { category: detail.error.category })) : null,
     detail.error.stacktrace.map((trace, index) => h("details", { key: index, open: index === detail.error.stacktrace.length - 1 },
       h("summary", {}, words.t("error.attempt", { number: index + 1 })),
-      h("pre", { class: "myia-code", tabindex: "0", role: "region", "aria-label": words.t("error.attempt", { number: index + 1 }) }, trace))));
+      h("pre", { class: "myia-code", tabindex: "0", role: "group", "aria-label": words.t("error.attempt", { number: index + 1 }) }, trace))));
 }
 
 function dataView(panel, detail) {

@@ -84,7 +84,7 @@ function settingForm(panel, name, fields, values) {
 function workersView(panel) {
   const { state, words } = panel;
   if (!state.workers.length) return h("p", { class: "myia-empty" }, words.t("workers.help"));
-  return h("div", { class: "myia-scroll", tabindex: "0", role: "region", "aria-label": words.t("workers") },
+  return h("div", { class: "myia-scroll", tabindex: "0", role: "group", "aria-label": words.t("workers") },
     h("table", { class: "myia-table", "aria-label": words.t("workers") },
       h("thead", {}, h("tr", {}, ["name", "address", "running", "since"].map((name) =>
         h("th", { key: name, scope: "col" }, words.t(`worker.${name}`))))),
@@ -96,7 +96,7 @@ function workersView(panel) {
 function schedulersView(panel) {
   const { state, words } = panel;
   if (!state.schedulers.length) return null;
-  return h("div", { class: "myia-scroll", tabindex: "0", role: "region", "aria-label": words.t("schedulers") },
+  return h("div", { class: "myia-scroll", tabindex: "0", role: "group", "aria-label": words.t("schedulers") },
     h("h4", {}, words.t("schedulers")),
     h("table", { class: "myia-table", "aria-label": words.t("schedulers") },
       h("thead", {}, h("tr", {}, ["id", "rule", "next", "runs", "actions"].map((name) =>
