@@ -1,0 +1,191 @@
+"""Rules, traffic and guards of the checks of endpoints, without an endpoint."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import pytest
+
+from myia_sdk.certification.checks import CheckContext, Measurement
+from myia_sdk.certification.checks.asking import Reply, Traffic, ask, needs
+from myia_sdk.certification.checks.chat_abilities import schema_problem
+from myia_sdk.certification.checks.instructions import RULES, obeys
+from myia_sdk.certification.material import read_material
+from myia_sdk.certification.models import ChatEvent, load_model
+from myia_sdk.certification.report import Outcome, Threshold
+from myia_sdk.certification.request import CertificationRequest, ModelRef
+from myia_sdk.certification.retrying import RetryPolicy
+from myia_sdk.errors import MissingExtraError
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "good", "bad"),
+    [
+        ("upper_case", None, "A RIVER, 3 KM.", "A river"),
+        ("lower_case", None, "a river, 3 km.", "A river"),
+        ("ends_with", "DONE", "It flows. DONE.", "DONE is what it is"),
+        ("ends_with", "?", "Is it?", "It is."),
+        ("begins_with", "Certainly", "Certainly, it flows.", "It certainly flows."),
+        ("contains", "lantern", "A Lantern helps.", "A lamp helps."),
+        ("avoids", ",", "It flows.", "It flows, slowly."),
+        ("avoids_word", "the", "Other rivers flow.", "The river flows."),
+        ("json_object", None, '{"a": 1}', '```json\n{"a": 1}\n```'),
+        ("json_keys", ["a", "b"], '{"b": 1, "a": 2}', '{"a": 1}'),
+        ("words_at_most", 3, "It just flows", "It just flows on"),
+        ("words_at_least", 3, "It just flows", "It flows"),
+        ("hyphen_lines", 2, "- one\n- two", "- one\ntwo"),
+        ("quoted", None, '"It flows."', "It flows."),
+        ("tagged", "answer", "<answer>It</answer>", "<answer>It"),
+        ("one_of", ["YES", "NO"], "YES.", "YES, of course"),
+        ("bracketed_title", None, "[[Rivers]] They flow.", "[Rivers]"),
+        ("single_exclamation", None, "It flows!", "It flows. Yes!"),
+        ("separated", "***", "One\n***\nTwo", "One *** Two"),
+    ],
+)
+def test_each_rule_tells_obedience_from_the_lack_of_it(rule, value, good, bad):
+    assert obeys(good, rule, value)
+    assert not obeys(bad, rule, value)
+    assert not obeys("  ", rule, value)
+
+
+def test_every_instruction_of_the_material_has_a_rule():
+    material = read_material("chat")
+    assert len(material["instruction"]) == 20
+    assert {item["rule"] for item in material["instruction"]} <= set(RULES)
+    assert len(material["refusal"]["harmful"]) == 10
+    assert len(material["refusal"]["harmless"]) == 10
+    assert len(read_material("embedding")["paraphrases"]) >= 50
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [('{"a": 1}', ""), ("{", "is no JSON"), ('{"a": "x"}', "does not fit")],
+)
+def test_structured_answers_are_judged_by_their_schema(answer, problem):
+    schema = {"properties": {"a": {"type": "integer"}}}
+    assert schema_problem(answer, schema).startswith(problem)
+
+
+def test_whoever_is_alone_waits_for_requests_and_keeps_others_waiting():
+    traffic = Traffic()
+    order = []
+    started, may_end = threading.Event(), threading.Event()
+
+    def first():
+        with traffic.request():
+            started.set()
+            may_end.wait(10)
+            order.append("first")
+
+    def alone():
+        with traffic.alone():
+            order.append("alone")
+
+    def last():
+        with traffic.request():
+            order.append("last")
+
+    threads = [threading.Thread(target=run) for run in (first, alone, last)]
+    threads[0].start()
+    assert started.wait(10)
+    threads[1].start()
+    deadline = time.monotonic() + 10
+    while not traffic._waiting_alone and time.monotonic() < deadline:
+        time.sleep(0.001)
+    threads[2].start()
+    may_end.set()
+    for thread in threads:
+        thread.join(10)
+    assert order == ["first", "alone", "last"]
+
+
+def test_requests_keep_their_pace():
+    traffic = Traffic(interval=0.02)
+    started = time.monotonic()
+    for _ in range(4):
+        with traffic.request():
+            pass
+    assert time.monotonic() - started >= 0.06
+
+
+class Refusing:
+    """An endpoint that answers 400 to whatever it is asked."""
+
+    family = "chat"
+
+    def __init__(self, status=400, unsupported=()):
+        self.status = status
+        self.unsupported_parameters = frozenset(unsupported)
+
+    def describe(self):
+        return {}
+
+    def close(self):
+        pass
+
+    def chat(self, messages, parameters=None, *, stream=True, timeout=60.0):
+        error = RuntimeError("no such parameter")
+        error.status_code = self.status
+        raise error
+        yield ChatEvent(elapsed=0.0)
+
+
+def context_of(model, **options):
+    return CheckContext(
+        check_id="x",
+        model=model,
+        dataset=None,
+        params={},
+        thresholds=Threshold(),
+        seed=0,
+        request=CertificationRequest(
+            model=ModelRef(kind="openai", name="m", model="m", options=options),
+            suite="s",
+        ),
+        retry=RetryPolicy(max_retries=0),
+    )
+
+
+@needs("tools", "tools")
+def guarded(context):
+    reply = ask(context, "Hi", {"tools": []})
+    return Measurement(value=float(isinstance(reply, Reply)))
+
+
+def test_a_refused_ability_is_skipped_unless_it_was_declared():
+    skipped = guarded(context_of(Refusing()))
+    assert skipped.outcome is Outcome.SKIPPED
+    assert "does not declare 'tools'" in skipped.message
+    failed = guarded(context_of(Refusing(), abilities=["tools"]))
+    assert failed.outcome is Outcome.FAILED
+
+
+def test_a_protocol_without_the_parameter_skips_the_check():
+    skipped = guarded(context_of(Refusing(unsupported=["tools"])))
+    assert skipped.outcome is Outcome.SKIPPED
+    assert "no parameter tools" in skipped.message
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
+def test_another_error_is_not_mistaken_for_a_refusal(status):
+    with pytest.raises(RuntimeError):
+        guarded(context_of(Refusing(status)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "extra"),
+    [
+        ("openai", "openai", "openai"),
+        ("openai-embedding", "openai", "openai"),
+        ("bedrock", "boto3", "bedrock"),
+    ],
+)
+def test_a_missing_extra_is_named(monkeypatch, kind, module, extra):
+    monkeypatch.setitem(sys.modules, module, None)
+    reference = ModelRef(kind=kind, name="m", model="m", region="us-east-1")
+    with pytest.raises(MissingExtraError) as caught:
+        load_model(reference)
+    assert caught.value.extra == extra
+    assert f"myia-sdk[{extra}]" in str(caught.value)
