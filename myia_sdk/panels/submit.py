@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from myia_sdk.panels.controllers.base import ControllerOptions
-from myia_sdk.panels.controllers.submit import SOURCES, SubmitController
+from myia_sdk.panels.controllers.submit import (
+    ENDPOINT_KINDS,
+    SOURCES,
+    SubmitController,
+)
 from myia_sdk.panels.form import (
     Field,
     FormPanel,
@@ -27,7 +31,19 @@ if TYPE_CHECKING:
 
     from myia_sdk.client import Client
 
-_TEXT_FIELDS = ("file", "regions", "priority", "delay", "timeout", "retries", "tags")
+_ENDPOINT_FIELDS = ("kind", "url", "model_id", "secret")
+_TEXT_FIELDS = (
+    "file",
+    "url",
+    "model_id",
+    "secret",
+    "regions",
+    "priority",
+    "delay",
+    "timeout",
+    "retries",
+    "tags",
+)
 
 
 class SubmitPanel(FormPanel):
@@ -78,6 +94,12 @@ class SubmitPanel(FormPanel):
             "source": choice_field("source", say("submit.source"), sources),
             "model": choice_field("model", say("submit.model"), []),
             "file": text_field("file", say("submit.file"), "model.skops"),
+            "kind": choice_field(
+                "kind", say("submit.kind"), [(name, name) for name in ENDPOINT_KINDS]
+            ),
+            "url": text_field("url", say("submit.url"), "https://host/v1"),
+            "model_id": text_field("model_id", say("submit.model_id"), "gpt-4.1-mini"),
+            "secret": text_field("secret", say("submit.secret"), "env:OPENAI_API_KEY"),
             "features": choice_field("features", say("submit.features"), []),
             "target": choice_field("target", say("submit.target"), []),
             "suite": choice_field("suite", say("submit.suite"), []),
@@ -116,7 +138,16 @@ class SubmitPanel(FormPanel):
         self._arrange(say)
 
     def _arrange(self, say: Callable[..., str]) -> None:
-        main = ("source", "model", "file", "features", "target", "suite", "regions")
+        main = (
+            "source",
+            "model",
+            "file",
+            *_ENDPOINT_FIELDS,
+            "features",
+            "target",
+            "suite",
+            "regions",
+        )
         rest = ("priority", "delay", "timeout", "retries", "tags")
         self.options_box = ipywidgets.Accordion(
             children=[ipywidgets.VBox([self.fields[name] for name in rest])],
@@ -182,7 +213,8 @@ class SubmitPanel(FormPanel):
         has_data = controller.needs_data()
         for name, is_shown in (
             ("file", is_file),
-            ("model", not is_file),
+            ("model", values.source in {"variable", "registered"}),
+            *((name, values.source == "endpoint") for name in _ENDPOINT_FIELDS),
             ("features", has_data),
             ("target", has_data),
         ):

@@ -188,6 +188,27 @@ def test_a_registered_model_is_submitted_by_name(form, client, namespace):
     assert job.labels["model"] == "digits"
 
 
+def test_an_endpoint_is_submitted_with_a_reference_to_its_secret(form, client):
+    browser_sets(form.fields["source"].control, index=3)
+    suites = options(form, "suite")
+    browser_sets(form.fields["suite"].control, index=suites.index("chat-baseline"))
+    assert "Estimated requests" in form.suite_table.value
+    browser_clicks(form.submit_button)
+    assert error(form, "model_id") or error(form, "url")
+    browser_sets(form.fields["model_id"].control, value="tiny")
+    browser_sets(form.fields["url"].control, value="ftp://x")
+    assert "http" in error(form, "url")
+    browser_sets(form.fields["url"].control, value="http://127.0.0.1:9/v1")
+    browser_sets(form.fields["secret"].control, value="sk-real-secret")
+    assert "env:OPENAI_API_KEY" in error(form, "secret")
+    assert "sk-real" not in error(form, "secret")
+    browser_sets(form.fields["secret"].control, value="env:CHAT_KEY")
+    browser_clicks(form.submit_button)
+    (job,) = client.queue.page(JobState.WAITING)
+    model = client.queue.job(job.id).data["model"]
+    assert (model["model"], model["secret"]) == ("tiny", "env:CHAT_KEY")
+
+
 def test_an_empty_notebook_says_what_is_missing(client, comms):
     form = SubmitPanel(client, namespace=dict, runner=at_once)
     browser_clicks(form.submit_button)

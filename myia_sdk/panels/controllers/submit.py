@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from myia_sdk.errors import MyiaError
+from myia_sdk.errors import InvalidRequestError, MyiaError
 from myia_sdk.panels.controllers.base import (
     Controller,
     ControllerOptions,
@@ -25,6 +25,7 @@ from myia_sdk.panels.controllers.namespace import (
 from myia_sdk.panels.permissions import Action, ActionRefusedError
 
 if TYPE_CHECKING:
+    from myia_sdk.certification.request import ModelRef
     from collections.abc import Callable, Mapping
 
     from myia_sdk.certification.report import Threshold
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from myia_sdk.client import Client
 
 #: Where a model can be taken from.
-SOURCES = ("variable", "registered", "file")
+SOURCES = ("variable", "registered", "file", "endpoint")
+#: Kinds of endpoints that the form offers.
+ENDPOINT_KINDS = ("openai", "openai-embedding", "bedrock")
 #: BullMQ's greatest priority.
 PRIORITY_LIMIT = 2_097_151
 SECONDS_LIMIT = 366 * 86_400
@@ -50,6 +53,10 @@ class FormValues(NamedTuple):
     source: str = "variable"
     model: str = ""
     file: str = ""
+    kind: str = ENDPOINT_KINDS[0]
+    url: str = ""
+    model_id: str = ""
+    secret: str = ""
     features: str = ""
     target: str = ""
     suite: str = "classifier-baseline"
@@ -222,6 +229,9 @@ class SubmitController(Controller):
         checks = {
             "model": self._model_error,
             "file": self._file_error,
+            "url": lambda: self._endpoint_error("url"),
+            "model_id": lambda: self._endpoint_error("model_id"),
+            "secret": lambda: self._endpoint_error("secret"),
             "features": self._features_error,
             "target": self._target_error,
             "suite": self._suite_error,
@@ -236,7 +246,7 @@ class SubmitController(Controller):
         return {field: text for field, text in found.items() if text}
 
     def _model_error(self) -> str:
-        if self.values.source == "file" or self.values.model:
+        if self.values.source in {"file", "endpoint"} or self.values.model:
             return ""
         return self.say("error.model")
 
@@ -250,11 +260,41 @@ class SubmitController(Controller):
             return self.say("error.file", path=self.values.file or "''")
         return ""
 
+    def endpoint(self) -> ModelRef:
+        """Return the reference to the endpoint typed.
+
+        Raises
+        ------
+        InvalidRequestError
+            A part is missing or malformed; the message names its key.
+        """
+        from myia_sdk.certification.request import ModelRef
+
+        values = self.values
+        return ModelRef(
+            kind=values.kind,
+            name=values.model_id.strip(),
+            model=values.model_id.strip() or None,
+            url=values.url.strip() or None,
+            secret=values.secret.strip() or None,
+        )
+
+    def _endpoint_error(self, field: str) -> str:
+        if self.values.source != "endpoint":
+            return ""
+        try:
+            self.endpoint()
+        except InvalidRequestError as error:
+            text = str(error)
+            named = next((f for f in ("url", "secret") if f"'{f}'" in text), "model_id")
+            return text if named == field else ""
+        return ""
+
     def needs_data(self) -> bool:
         """Return whether the suite measures on test data."""
         suite = self.suite()
-        is_registered = self.values.source == "registered"
-        return not is_registered and (
+        is_stored = self.values.source in {"registered", "endpoint"}
+        return not is_stored and (
             suite is None or suite.kind in {"classifier", "regressor"}
         )
 
@@ -361,7 +401,10 @@ class SubmitController(Controller):
             "tags": self.tags(),
         }
         regions = self.regions()
-        name = values.model or Path(values.file).stem
+        name = {
+            "file": Path(values.file).stem,
+            "endpoint": values.model_id.strip(),
+        }.get(values.source, values.model)
         if len(regions) > 1:
             batch = self.client.submit_batch(
                 {name: self._model()}, regions=regions, **options
@@ -384,6 +427,8 @@ class SubmitController(Controller):
             return Path(self.values.file).expanduser()
         if self.values.source == "registered":
             return self.values.model
+        if self.values.source == "endpoint":
+            return self.endpoint()
         try:
             return self._namespace()[self.values.model]
         except KeyError:
