@@ -21,7 +21,7 @@ from securesystemslib.signer import (
 from securesystemslib.signer import Signer as LibrarySigner
 
 from myia_sdk.certification.keys import DEVELOPMENT_KEY, PublicKey, development_key
-from myia_sdk.errors import ConfigurationError
+from myia_sdk.errors import CertificateError, ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,8 +97,19 @@ class Signer:
         return self.public_key.key_id
 
     def sign(self, data: bytes) -> bytes:
-        """Return the signature over ``data``."""
-        return bytes.fromhex(self._signer.sign(data).signature)
+        """Return the signature over ``data``.
+
+        Raises
+        ------
+        CertificateError
+            The key service did not sign; another attempt may succeed.
+        """
+        try:
+            return bytes.fromhex(self._signer.sign(data).signature)
+        except Exception as exc:
+            raise CertificateError(
+                f"The key {self.key_id[:16]} did not sign: {type(exc).__name__}: {exc}"
+            ) from exc
 
     def __repr__(self) -> str:
         return (
@@ -141,6 +152,12 @@ class Signer:
             raise ConfigurationError(
                 f"The signing key {scheme}:{key} needs a library that is not "
                 f"installed: {exc}"
+            ) from exc
+        except Exception as exc:
+            # Each service's library has errors of its own, which we do not import.
+            raise ConfigurationError(
+                f"The signing key {scheme}:{key} cannot be used: "
+                f"{type(exc).__name__}: {exc}"
             ) from exc
         crypto_key = serialization.load_pem_public_key(
             library_key.keyval["public"].encode()
