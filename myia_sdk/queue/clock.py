@@ -41,9 +41,7 @@ class ServerClock:
         without the right to ask.
     """
 
-    def __init__(
-        self, redis: RedisClient, local: Callable[[], int] = now_ms
-    ) -> None:
+    def __init__(self, redis: RedisClient, local: Callable[[], int] = now_ms) -> None:
         self._redis = redis
         self._local = local
         self._lock = threading.Lock()  # guards _known

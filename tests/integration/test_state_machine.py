@@ -163,7 +163,7 @@ class QueueMachine(RuleBasedStateMachine):
         if job_id is None:
             return
         with pytest.raises(LeaseLostError):
-            self.store.complete(job_id, "token 1", None)
+            self.store.complete(job_id, "not its token", None)
 
     @rule(number=picks)
     def worker_dies(self, number):

@@ -7,7 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from myia_sdk.errors import InvalidJobError, InvalidTransitionError
+from myia_sdk.errors import (
+    InvalidJobError,
+    InvalidTransitionError,
+    JobNotFoundError,
+    LeaseLostError,
+)
 from myia_sdk.queue.job import Backoff, JobOptions, JobState, NewJob, Retention
 from myia_sdk.queue.store import JobStore
 from tests.integration.queue_probe import (
@@ -77,6 +82,20 @@ def test_value_that_is_not_json_leaves_the_job_active(store):
     with pytest.raises(InvalidJobError, match=r"\$\.when is datetime"):
         store.complete(job_id, "token", {"when": __import__("datetime").datetime.now()})
     assert store.state(job_id) is JobState.ACTIVE
+
+
+@pytest.mark.parametrize("kept", [None, Retention(count=0)])
+def test_end_sent_again_because_its_answer_was_lost_counts_once(store, kept):
+    job_id = store.add(new_job(remove_on_complete=kept))
+    claimed(store)
+    for _ in range(2):
+        store.complete(job_id, "token", {"score": 1})
+        store.clock.advance(10)
+    assert names(store).count("completed") == 1
+    with pytest.raises((LeaseLostError, JobNotFoundError)):
+        store.fail(job_id, "token", "no")
+    with pytest.raises((LeaseLostError, JobNotFoundError)):
+        store.complete(job_id, "another", {"score": 1})
 
 
 def test_labels_set_with_the_end_are_listed(store):

@@ -1,17 +1,25 @@
--- include: admit event leave-active options retain postponed parent metrics index count-up cancel-request
+-- include: sdk admit event leave-active options retain postponed parent metrics index count-up cancel-request
 -- End a job: completed with a value or failed with a reason. Answers {code, deleted}:
 -- 0, -1 job missing, -2 no lease, -3 not active, -4 unfinished children, -6 lease of
 -- another worker, -9 failed children.
 -- ARGV: id token now state value stacktrace keep_count keep_age_s metrics_points,
 --       then pairs of label name and value
+local RECEIPT_S = 300
 local base, id, token = KEYS[1], ARGV[1], ARGV[2]
 local now, state, value = tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local key = base .. id
 local is_failed = state == 'failed'
 
 admit_when_full(base)
+
+-- The same end may be sent twice, when its first answer was lost on the way.
+local receipt = sdk(base) .. 'ended:' .. id
+local function is_resent()
+  return redis.call('GET', receipt) == state .. ' ' .. token
+end
+
 if redis.call('EXISTS', key) == 0 then
-  return { -1, 0 }
+  return { is_resent() and 0 or -1, 0 }
 end
 if not is_failed then
   if redis.call('SCARD', key .. ':dependencies') ~= 0 then
@@ -23,7 +31,7 @@ if not is_failed then
 end
 local refused = leave_active(base, id, token)
 if refused ~= 0 then
-  return { refused, 0 }
+  return { refused == -2 and is_resent() and 0 or refused, 0 }
 end
 if is_failed then
   redis.call('HSET', key, 'failedReason', value, 'stacktrace', ARGV[6])
@@ -75,4 +83,5 @@ if redis.call('LLEN', base .. 'wait') == 0 and redis.call('LLEN', base .. 'activ
   and redis.call('ZCARD', base .. 'prioritized') == 0 then
   event(base, 'drained')
 end
+redis.call('SET', receipt, state .. ' ' .. token, 'EX', RECEIPT_S)
 return { 0, deleted and 1 or 0 }
