@@ -55,7 +55,8 @@ class Batch:
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<li>{html.escape(repr(job))}</li>" for job in self.jobs[:100])
-        return f"<details><summary>{html.escape(repr(self))}</summary>{rows}</details>"
+        title = html.escape(repr(self))
+        return f"<details><summary>{title}</summary><ul>{rows}</ul></details>"
 
     def __len__(self) -> int:
         return len(self.jobs)

@@ -60,7 +60,7 @@ def find_server(settings: Settings) -> Server:
         except QueueConnectionError as error:
             raise QueueConnectionError(
                 f"{error} The settings name this server (REDIS_* in the arguments, "
-                f"the environment or .env). {_INSTALL}"
+                f"the environment or .env). {_advice(settings)}"
             ) from error
     embedded = find_embedded(settings)
     if embedded is not None:
@@ -73,6 +73,17 @@ def find_server(settings: Settings) -> Server:
             f"{str(settings.myia_home)!r} (not running); {settings.redis_host}:"
             f"{settings.redis_port} ({error}). {_INSTALL}"
         ) from error
+
+
+def _advice(settings: Settings) -> str:
+    embedded = find_embedded(settings)
+    if embedded is None:
+        return _INSTALL
+    embedded.close()
+    return (
+        f"An embedded server runs in {str(settings.myia_home)!r}: without REDIS_* it "
+        "would be used."
+    )
 
 
 def find_embedded(settings: Settings) -> Server | None:
@@ -107,12 +118,17 @@ def start_server(settings: Settings, *, workers: int) -> Server:
     """
     from myia_sdk.local import LocalServer, LocalWorkers
 
-    if settings.explicit_server and _is_listening(settings):
+    if not settings.explicit_server:
+        return _embedded(LocalServer.start(settings, workers=workers))
+    if _is_listening(settings):
         server = _connect(settings, "the settings (REDIS_*)")
         if workers:
             server.workers = LocalWorkers(settings, workers)
         return server
-    return _embedded(LocalServer.start(settings, workers=workers))
+    server = _embedded(LocalServer.start(settings, workers=workers))
+    absent = settings.connection_options().address
+    server.source += f", since {absent} of the settings does not answer"
+    return server
 
 
 def _embedded(local: LocalServer) -> Server:

@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from myia_sdk.errors import JobNotFoundError, WaitTimeoutError
+from myia_sdk.errors import JobNotFoundError, QueueConnectionError, WaitTimeoutError
 from myia_sdk.queue.events import EventReader
 from myia_sdk.queue.job import JobState
 
@@ -23,6 +23,9 @@ BLOCK = timedelta(seconds=1)
 #: The jobs are read again this often even without events: a trimmed stream or a
 #: server that came back empty must not make anybody wait for ever.
 REREAD_SECONDS = 5.0
+#: A server that restarts is back within this time; then the wait gives up.
+OUTAGE_SECONDS = 60.0
+OUTAGE_PAUSE_SECONDS = 0.5
 #: How long a job waits before the bar says that no worker is there.
 PATIENCE_SECONDS = 5.0
 
@@ -94,6 +97,7 @@ def follow(
     reader.pin()
     jobs = read_jobs(store, job_ids)
     read_at = time.monotonic()
+    away_since: float | None = None
     changed = set(job_ids)
     while True:
         if changed and on_change is not None:
@@ -102,13 +106,21 @@ def follow(
         if not pending or (stop is not None and stop.is_set()):
             return jobs
         block = _next_block(deadline, limit, jobs, pending)
-        events = reader.read(block=block, count=1000)
-        changed = {event.job_id for event in events if event.job_id} & pending
-        if time.monotonic() - read_at > REREAD_SECONDS:
-            changed = pending
-            read_at = time.monotonic()
-        if changed:
-            jobs |= read_jobs(store, sorted(changed))
+        try:
+            events = reader.read(block=block, count=1000)
+            changed = {event.job_id for event in events if event.job_id} & pending
+            if away_since or time.monotonic() - read_at > REREAD_SECONDS:
+                changed = pending
+                read_at = time.monotonic()
+            if changed:
+                jobs |= read_jobs(store, sorted(changed))
+            away_since = None
+        except QueueConnectionError:
+            away_since = away_since or time.monotonic()
+            if time.monotonic() - away_since > OUTAGE_SECONDS:
+                raise
+            changed = set()
+            time.sleep(min(block.total_seconds(), OUTAGE_PAUSE_SECONDS))
 
 
 def read_jobs(store: JobStore, job_ids: Sequence[str]) -> dict[str, Job]:

@@ -15,6 +15,7 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
+import psutil
 import pytest
 from sklearn.datasets import load_wine
 from sklearn.dummy import DummyClassifier
@@ -33,6 +34,7 @@ from myia_sdk.errors import (
     UnknownModelError,
     WaitTimeoutError,
 )
+from myia_sdk.waiting import follow
 
 SECONDS = 120
 SUITE = "classifier-baseline"
@@ -320,6 +322,47 @@ def test_waiting_ends_when_somebody_else_ends_the_job(idle):
     other.start()
     assert job.wait(30).job.failed_reason == "cancelled"
     other.join()
+
+
+def test_wait_survives_a_restart_of_the_server(own_redis_server, tmp_path):
+    settings = Settings(redis_url=own_redis_server.url, myia_home=tmp_path)
+    with Client(settings) as client:
+        job = client.submit(GOOD, suite=SUITE, dataset=DATA)
+        begun = threading.Event()
+
+        def restart() -> None:
+            begun.wait(SECONDS)
+            own_redis_server.kill()
+            own_redis_server.start()
+            with Client(settings) as other:
+                other.job(job.id).cancel("after the restart")
+
+        other = threading.Thread(target=restart)
+        other.start()
+        follow(client.queue, [job.id], timeout=SECONDS, on_change=lambda _: begun.set())
+        other.join()
+        assert job.refresh().job.failed_reason == "after the restart"
+
+
+def test_worker_ends_with_the_process_that_asked_for_it(redis_server, tmp_path):
+    code = (
+        "import sys, time\nfrom myia_sdk import Client, Settings\n"
+        "client = Client.local(Settings(redis_url=sys.argv[1], "
+        "certification_queue_name='orphan', myia_home=sys.argv[2]))\n"
+        "print('ready', flush=True)\ntime.sleep(120)"
+    )
+    user = subprocess.Popen(
+        [sys.executable, "-c", code, redis_server.url, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with user:
+        assert user.stdout.readline() == "ready\n"
+        workers = psutil.Process(user.pid).children()
+        assert len(workers) == 1
+        user.kill()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert not alive
 
 
 def test_submitting_an_id_twice_adds_one_job(idle):
