@@ -8,6 +8,7 @@ things themselves.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import urlsplit
@@ -16,8 +17,6 @@ from myia_sdk.certification.records import JSON, RecordReader, json_safe
 from myia_sdk.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from myia_sdk.certification.artifacts import ArtifactStore
 
 ModelKind = Literal[
@@ -126,6 +125,40 @@ class ModelRef:
             )
         if self.url is not None:
             self._check_url(self.url)
+        urls = self.options.get("region_urls")
+        for url in urls.values() if isinstance(urls, Mapping) else ():
+            self._check_url(str(url))
+
+    def url_in(self, region: str | None) -> str | None:
+        """Return the endpoint of a region.
+
+        Parameters
+        ----------
+        region : str or None
+            Looked up in the option ``region_urls``, or put in place of ``{region}``
+            in the URL; otherwise the URL serves every region.
+
+        Raises
+        ------
+        InvalidRequestError
+            ``region_urls`` does not have it, or the URL needs one.
+        """
+        urls = self.options.get("region_urls")
+        if region and isinstance(urls, Mapping):
+            if region not in urls:
+                raise InvalidRequestError(
+                    f"Model {self.name!r} has no endpoint in region {region!r}; "
+                    f"it has: {', '.join(urls)}."
+                )
+            return str(urls[region])
+        if self.url is None or "{region}" not in self.url:
+            return self.url
+        if not region:
+            raise InvalidRequestError(
+                f"The endpoint of model {self.name!r} depends on the region; "
+                "give the request one."
+            )
+        return self.url.replace("{region}", region)
 
     @staticmethod
     def _check_url(url: str) -> None:

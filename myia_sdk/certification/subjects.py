@@ -104,13 +104,12 @@ def descriptor_bytes(descriptor: Mapping[str, JSON]) -> bytes:
 
 def _described(report: Report) -> dict[str, JSON]:
     model, resolved = report.model, report.resolved
-    url = model.get("url")
-    options = model.get("options")
+    region, options = report.region or model.get("region"), model.get("options")
     facts: dict[str, JSON] = {
         "kind": model.get("kind"),
         "provider": model.get("vendor"),
-        "host": urlsplit(url).netloc if isinstance(url, str) else None,
-        "region": report.region or model.get("region"),
+        "host": _host(model, region if isinstance(region, str) else None),
+        "region": region,
         "model": model.get("model"),
         "factory": model.get("factory"),
         "resolvedModel": resolved.get("model"),
@@ -119,6 +118,17 @@ def _described(report: Report) -> dict[str, JSON]:
     if isinstance(options, dict):
         facts |= {key: options.get(key) for key in _DESCRIBED_OPTIONS}
     return {key: json_safe(fact) for key, fact in facts.items() if fact is not None}
+
+
+def _host(model: Mapping[str, JSON], region: str | None) -> str | None:
+    """Host and port of the endpoint, without path, user or password."""
+    from myia_sdk.certification.request import ModelRef
+
+    url = ModelRef.from_record(model).url_in(region)
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    return parts.netloc.rpartition("@")[2]
 
 
 def _file_digest(path: Path) -> str:

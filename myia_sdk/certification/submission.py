@@ -99,6 +99,8 @@ def build_request(
     chosen = _resolve_suite(suite, parameters, plugins)
     candidate = _accept_model(model, name)
     _require_fit(chosen, candidate)
+    if candidate.reference is not None:
+        candidate.reference.url_in(region or candidate.reference.region)
     data = _accept_dataset(dataset, chosen, candidate)
     baseline = _accept_baseline(parameters, chosen, data)
     stored = (

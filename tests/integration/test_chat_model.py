@@ -11,7 +11,11 @@ import pytest
 from myia_sdk.certification.categories import ErrorCategory
 from myia_sdk.certification.diagnosis import diagnose
 from myia_sdk.certification.request import ModelRef
-from myia_sdk.errors import ConfigurationError, MalformedAnswerError
+from myia_sdk.errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    MalformedAnswerError,
+)
 from tests.chat_server import MODEL_NAME
 
 pytestmark = pytest.mark.chat
@@ -102,10 +106,10 @@ def test_each_region_has_its_endpoint(chat_reference, chat_server, open_model):
     with pytest.raises(FAULTS) as caught:
         collect(open_model(reference, region="us"))
     assert diagnose(caught.value).category is C.NETWORK_ERROR
-    with pytest.raises(ConfigurationError, match="no endpoint in region 'asia'"):
+    with pytest.raises(InvalidRequestError, match="no endpoint in region 'asia'"):
         open_model(reference, region="asia")
     templated = chat_reference(url="http://{region}.example/v1")
-    with pytest.raises(ConfigurationError, match="depends on the region"):
+    with pytest.raises(InvalidRequestError, match="depends on the region"):
         open_model(templated)
 
 

@@ -304,6 +304,17 @@ def test_an_endpoint_is_certified_by_its_description_never_by_a_weights_hash(
     assert "env:KEY" not in json.dumps(certificate.statement)
 
 
+def test_the_described_host_is_that_of_the_region():
+    urls = {"eu": "https://eu.example/v1", "us": "https://us.example/v1"}
+    model = {"kind": "openai", "name": "m", "model": "m"}
+    for record in (
+        {**model, "options": {"region_urls": urls}},
+        {**model, "url": "https://{region}.example/v1"},
+    ):
+        report = make_report(model=record, region="us")
+        assert Subject.of_report(report).descriptor["host"] == "us.example"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from myia_sdk.certification.artifacts import ArtifactStore
 from myia_sdk.certification.checks import CheckContext, Measurement
 from myia_sdk.certification.checks.asking import Reply, Traffic, ask, needs
 from myia_sdk.certification.checks.chat_abilities import schema_problem
@@ -17,7 +18,7 @@ from myia_sdk.certification.models import ChatEvent, load_model
 from myia_sdk.certification.report import Outcome, Threshold
 from myia_sdk.certification.request import CertificationRequest, ModelRef
 from myia_sdk.certification.retrying import RetryPolicy
-from myia_sdk.errors import MissingExtraError
+from myia_sdk.errors import InvalidRequestError, MissingExtraError
 
 
 @pytest.mark.parametrize(
@@ -172,6 +173,25 @@ def test_a_protocol_without_the_parameter_skips_the_check():
 def test_another_error_is_not_mistaken_for_a_refusal(status):
     with pytest.raises(RuntimeError):
         guarded(context_of(Refusing(status)))
+
+
+def test_a_region_without_an_endpoint_is_refused_before_anything_is_queued(tmp_path):
+    record = {
+        "kind": "openai",
+        "name": "m",
+        "model": "m",
+        "options": {"region_urls": {"eu": "https://eu.example/v1"}},
+    }
+    store = ArtifactStore(tmp_path)
+    options = {"suite": "chat-baseline", "artifacts": store}
+    built = CertificationRequest.build(record, region="eu", **options)
+    assert built.model.url_in("eu") == "https://eu.example/v1"
+    with pytest.raises(InvalidRequestError, match="no endpoint in region 'us'"):
+        CertificationRequest.build(record, region="us", **options)
+    record["options"] = {"region_urls": {"eu": "https://me:secret@eu.example/v1"}}
+    with pytest.raises(InvalidRequestError, match="credentials") as caught:
+        CertificationRequest.build(record, region="eu", **options)
+    assert "me:secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

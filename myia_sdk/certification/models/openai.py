@@ -46,6 +46,8 @@ def create_client(reference: ModelRef, surroundings: Surroundings) -> openai.Ope
         The extra ``openai`` is not installed.
     ConfigurationError
         The secret that the reference names was not handed in.
+    InvalidRequestError
+        The model has no endpoint in this region.
     """
     try:
         import openai
@@ -53,44 +55,9 @@ def create_client(reference: ModelRef, surroundings: Surroundings) -> openai.Ope
         raise MissingExtraError("openai", "models behind an OpenAI endpoint") from exc
     return openai.OpenAI(
         api_key=_secret(reference, surroundings.secrets),
-        base_url=endpoint_url(reference, surroundings.region),
+        base_url=reference.url_in(surroundings.region),
         max_retries=0,
     )
-
-
-def endpoint_url(reference: ModelRef, region: str | None) -> str | None:
-    """Choose the endpoint of a region.
-
-    Parameters
-    ----------
-    reference : ModelRef
-        Its option ``region_urls`` maps regions to base URLs; a ``{region}`` in the
-        URL is replaced; otherwise the URL serves every region.
-    region : str or None
-        Region of the request.
-
-    Raises
-    ------
-    ConfigurationError
-        ``region_urls`` has no entry for this region, or the URL needs a region.
-    """
-    urls = _mapping(reference.options.get("region_urls"))
-    if region and urls:
-        url = urls.get(region)
-        if not isinstance(url, str):
-            raise ConfigurationError(
-                f"Model {reference.name!r} has no endpoint in region {region!r}; "
-                f"it has: {', '.join(urls)}."
-            )
-        return url
-    if reference.url and "{region}" in reference.url:
-        if not region:
-            raise ConfigurationError(
-                f"The endpoint of model {reference.name!r} depends on the region; "
-                "give the request one."
-            )
-        return reference.url.replace("{region}", region)
-    return reference.url
 
 
 class OpenAIChat:
