@@ -163,7 +163,7 @@ def running_lab(base: Path, server: RedisServer, home: Path) -> Iterator[Lab]:
             stderr=log,
             cwd=root,
             start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl call
         )
     try:
         yield wait_for_lab(base, root, token, process)
@@ -218,6 +218,7 @@ class Notebook:
     def __init__(self, page: Any, lab: Lab, name: str) -> None:
         self.page = page
         self.lab = lab
+        self.name = name
         self.errors: list[str] = []
         page.on("pageerror", self._on_error)
         page.on("console", self._on_console)
@@ -256,7 +257,8 @@ class Notebook:
                     model.deleteCell(model.cells.length - 1);
                 }
                 while (model.cells.length < sources.length) {
-                    model.insertCell(model.cells.length, {cell_type: 'code', source: ''});
+                    const cell = {cell_type: 'code', source: ''};
+                    model.insertCell(model.cells.length, cell);
                 }
                 sources.forEach((source, i) => model.cells[i].setSource(source));
                 await app.commands.execute('notebook:run-all-cells');
@@ -302,12 +304,10 @@ class Notebook:
         self.page.screenshot(path=str(path), timeout=15_000)
 
 
-@pytest.fixture(scope="module")
-def notebook(
-    lab: Lab, browser: Any, request: pytest.FixtureRequest
-) -> Iterator[Notebook]:
-    """One page and one kernel for the tests of a module."""
-    name = lab.notebook(f"{request.module.__name__.rpartition('.')[2]}.ipynb", "1")
+@pytest.fixture(scope="session")
+def notebook(lab: Lab, browser: Any) -> Iterator[Notebook]:
+    """One page and one kernel for all tests; each puts its own code into the cells."""
+    name = lab.notebook("panels.ipynb", "1")
     context = browser.new_context(viewport={"width": 1280, "height": 1100})
     context.set_default_timeout(20_000)
     yield Notebook(context.new_page(), lab, name)
@@ -341,7 +341,7 @@ def consumer(
             stderr=log,
             cwd=directory,
             start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl call
         )
 
 

@@ -121,7 +121,7 @@ def served(redis_server, home, queue, filled, tmp_path_factory):
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl call
         )
     url = f"http://127.0.0.1:{port}/admin/queues"
     deadline = time.monotonic() + 30

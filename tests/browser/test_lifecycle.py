@@ -11,9 +11,9 @@ from tests.browser.conftest import SCREENSHOTS
 
 CELL = """
 from myia_sdk import Client, Settings
-if "client" not in globals():
-    client = Client(Settings(certification_queue_name="{queue}"))
-panel = client.monitor()
+if "lasting" not in globals():
+    lasting = Client(Settings(certification_queue_name="{queue}"))
+panel = lasting.monitor()
 panel
 """
 COUNT = """
@@ -21,7 +21,7 @@ import threading
 from ipywidgets.widgets.widget import _instances
 from myia_sdk.panels.live import LiveFeed
 names = [t.name for t in threading.enumerate() if t.name.startswith("myia")]
-pool = client.queue.redis.connection_pool
+pool = lasting.queue.redis.connection_pool
 connections = len(pool._available_connections) + len(pool._in_use_connections)
 print(len(_instances), len(names), LiveFeed.open_feeds(), connections)
 """
@@ -67,7 +67,7 @@ def test_a_busy_kernel_is_told_and_live_data_go_on(notebook, queue):
     page.locator(".myia-root table").wait_for()
     submit = (
         "import time\nfrom myia_sdk.queue.job import NewJob\nend = time.time() + 14\n"
-        "job_id = client.queue.add(NewJob(name='certify', labels={'model': 'busy'}))\n"
+        "job_id = lasting.queue.add(NewJob(name='certify', labels={'model': 'busy'}))\n"
         "while time.time() < end: time.sleep(0.1)"
     )
     page.evaluate(
@@ -104,7 +104,7 @@ def test_a_saved_notebook_shows_the_table_without_a_kernel(notebook, queue, lab)
     notebook.run(CELL.format(queue=queue))
     page.locator(".myia-root table").wait_for()
     page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
-    saved = json.loads((lab.root / "test_lifecycle.ipynb").read_text())
+    saved = json.loads((lab.root / notebook.name).read_text())
     outputs = saved["cells"][0]["outputs"]
     html = "".join("".join(one["data"].get("text/html", "")) for one in outputs)
     assert "As of 20" in html

@@ -261,7 +261,8 @@ def clipped_texts(page) -> list[str]:
         """() => [...document.querySelectorAll('.myia-root *')].filter((element) => {
             if (!element.offsetParent || element.children.length) return false;
             const style = getComputedStyle(element);
-            const isCut = style.overflowX === 'hidden' || style.textOverflow === 'ellipsis';
+            const isCut = style.overflowX === 'hidden'
+                || style.textOverflow === 'ellipsis';
             return !isCut && element.scrollWidth > element.clientWidth + 2
                 && !['inline', 'contents'].includes(style.display)
                 && !element.closest('svg');

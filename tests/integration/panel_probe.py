@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import comm
 import ipywidgets
@@ -133,7 +133,7 @@ def jobs(client: Client) -> Jobs:
 class RecordingComm(BaseComm):
     """A comm that keeps what would go to the browser."""
 
-    log: list[tuple[str, str, dict[str, Any]]] = []
+    log: ClassVar[list[tuple[str, str, dict[str, Any]]]] = []
 
     def publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **keys):
         RecordingComm.log.append((msg_type, self.comm_id, data or {}))
@@ -142,7 +142,7 @@ class RecordingComm(BaseComm):
 @pytest.fixture
 def comms(monkeypatch) -> Iterator[list[tuple[str, str, dict[str, Any]]]]:
     """All messages to the browser; open widgets are closed at the end."""
-    monkeypatch.setattr(comm, "create_comm", lambda *a, **k: RecordingComm(*a, **k))
+    monkeypatch.setattr(comm, "create_comm", RecordingComm)
     RecordingComm.log = []
     yield RecordingComm.log
     for panel in list(Displayed._open_panels):

@@ -13,6 +13,7 @@ from myia_sdk.panels.patches import apply
 from myia_sdk.panels.permissions import Action, ActionRefusedError, Permissions
 from myia_sdk.queue.job import JobState
 from tests.integration.panel_probe import *  # noqa: F403
+from tests.integration.panel_probe import TOKEN
 
 
 @pytest.fixture

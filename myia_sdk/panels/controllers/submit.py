@@ -25,10 +25,10 @@ from myia_sdk.panels.controllers.namespace import (
 from myia_sdk.panels.permissions import Action, ActionRefusedError
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.request import ModelRef
     from collections.abc import Callable, Mapping
 
     from myia_sdk.certification.report import Threshold
+    from myia_sdk.certification.request import ModelRef
     from myia_sdk.certification.suites import Suite
     from myia_sdk.client import Client
 
