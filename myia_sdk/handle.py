@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from myia_sdk.errors import (
@@ -17,6 +18,7 @@ from myia_sdk.errors import (
     QueueError,
 )
 from myia_sdk.queue.job import PENDING_STATES, JobState
+from myia_sdk.submission import to_timedelta
 from myia_sdk.waiting import (
     PATIENCE_SECONDS,
     ProgressBar,
@@ -269,6 +271,22 @@ class JobHandle:
     def promote(self) -> Self:
         """Run a delayed job now."""
         self._client.administration.promote(self.id)
+        return self.refresh()
+
+    def update_data(self, data: object) -> Self:
+        """Replace the data the job will run with; JSON."""
+        self._client.administration.update_data(self.id, data)
+        return self.refresh()
+
+    def change_delay(self, delay: Seconds) -> Self:
+        """Let a delayed job run after `delay` seconds from now."""
+        wanted = to_timedelta(delay, "delay") or timedelta(0)
+        self._client.administration.change_delay(self.id, wanted)
+        return self.refresh()
+
+    def change_priority(self, priority: int) -> Self:
+        """Move a pending job in line: 0 runs first, then 1, 2 ..."""
+        self._client.administration.change_priority(self.id, priority)
         return self.refresh()
 
     def remove(self) -> None:

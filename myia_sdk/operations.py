@@ -109,10 +109,26 @@ class Operations:
 
         Raises
         ------
-        InvalidTransitionError
+        QueueError
             Jobs run, and `force` was not given.
         """
         self.administration.obliterate(force=force)
+
+    def set_concurrency(self, maximum: int | None) -> None:
+        """Limit how many jobs run at once on all workers; ``None`` lifts the limit."""
+        self.administration.set_concurrency(maximum)
+
+    def set_rate_limit(self, maximum: int | None, per: Seconds = 1) -> None:
+        """Limit how many jobs start in a window, on all workers together.
+
+        Parameters
+        ----------
+        maximum : int or None
+            Starts in a window; ``None`` lifts the limit.
+        per : float or timedelta, default 1 second
+            Length of the window, seconds.
+        """
+        self.administration.set_rate_limit(maximum, to_timedelta(per, "per"))
 
 
 def to_state(state: JobState | str) -> JobState:

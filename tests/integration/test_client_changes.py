@@ -1,0 +1,51 @@
+"""Changes of a pending job and limits of the queue, through client and handle."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from myia_sdk import Client, Settings
+from myia_sdk.errors import ConfigurationError, InvalidJobError, InvalidTransitionError
+from myia_sdk.queue import JobOptions, JobState, NewJob
+
+
+@pytest.fixture
+def client(redis_server, queue_name, tmp_path):
+    settings = Settings(
+        redis_url=redis_server.url,
+        certification_queue_name=queue_name,
+        myia_home=tmp_path,
+    )
+    with Client(settings) as client:
+        yield client
+
+
+def test_delayed_job_gets_another_delay_priority_and_data(client):
+    options = JobOptions(delay=timedelta(hours=1))
+    added = client.queue.add(NewJob(name="certify", data={"a": 1}, options=options))
+    job = client.job(added)
+    assert job.change_delay(7200).job.delay == timedelta(hours=2)
+    assert job.change_priority(5).job.priority == 5
+    assert job.update_data({"a": 2}).job.data == {"a": 2}
+    assert job.promote().state is JobState.PRIORITIZED
+    with pytest.raises(InvalidTransitionError, match="prioritized"):
+        job.change_delay(10)
+    with pytest.raises(InvalidJobError, match="-1"):
+        job.change_delay(-1)
+    with pytest.raises(InvalidJobError, match="priority"):
+        job.change_priority(-1)
+
+
+def test_limits_of_the_queue(client):
+    client.set_concurrency(2)
+    client.set_rate_limit(10, per=0.5)
+    assert client.administration.concurrency() == 2
+    assert client.administration.rate_limit() == (10, timedelta(milliseconds=500))
+    client.set_concurrency(None)
+    client.set_rate_limit(None)
+    assert client.administration.concurrency() is None
+    assert client.administration.rate_limit() is None
+    with pytest.raises(ConfigurationError, match="0"):
+        client.set_concurrency(0)
