@@ -15,7 +15,7 @@ from myia_sdk.certification.subjects import Subject, descriptor_bytes
 from myia_sdk.errors import PermanentCertificationError
 from tests.chat_server import MODEL_NAME
 
-pytestmark = pytest.mark.chat
+pytestmark = [pytest.mark.chat, pytest.mark.timeout(900)]
 
 #: Fewer and shorter requests, no limits of time: the machine of a test is busy.
 SMALL = {
@@ -36,7 +36,6 @@ SMALL = {
     "system-prompt": {"params": {"samples": 8, "max_tokens": 24}},
     "tool-call": {"params": {"max_tokens": 24}},
     "long-context": {"params": {"shares": [0.15]}},
-    "invalid-request": {"params": {"oversize_words": 3000}},
     "concurrency": {
         "params": {"requests": 3, "max_tokens": 6},
         "threshold": {"passed": 600},
@@ -85,6 +84,7 @@ def test_what_the_model_can_and_cannot_is_told_apart(report):
         *("seed-determinism", "temperature", "json-schema", "usage", "throughput"),
     ):
         assert outcomes[able] is Outcome.PASSED, report.check(able)
+    assert "2 of 5 are refused" in report.check("invalid-request").message
     for unable in ("system-prompt", "tool-call", "invalid-request"):
         assert outcomes[unable] is Outcome.FAILED, report.check(unable)
     assert Outcome.ERROR not in outcomes.values()
@@ -144,7 +144,6 @@ def test_the_classic_suite_has_its_tests_and_its_rules(chat_reference):
     checks = {
         "basic-prompt": {"threshold": {"passed": 600}},
         "streaming-test": {"params": {"max_tokens": 8}},
-        "error-handling": {"params": {"oversize_words": 3000}},
     }
     report = run_suite(request(reference, "classic", checks))
     measured = [r for r in report.checks if r.outcome is not Outcome.SKIPPED]

@@ -307,14 +307,17 @@ def usage(context: CheckContext) -> Measurement:
     version="1.0.0",
     title="Refuses requests that make no sense",
     kinds=_KINDS,
-    params={"oversize_words": 40_000},
+    params={"oversize_words": 0},
     threshold=Threshold(comparator=">=", passed=0.8, warned=0.6),
     material=["type", "negative temperature", "unknown model", "no messages", "size"],
 )
 def invalid_request(context: CheckContext) -> Measurement:
     """Share of senseless requests that are answered with a status 400 to 499.
 
-    An answer, a server error or a hang are all wrong. Faults of the way there, a rate
+    An answer, a server error or a hang are all wrong. One request is larger than the
+    window that the model declares in ``options.context_window``; without it, and
+    without ``oversize_words``, it is not sent, for it might be answered, and paid for.
+    Faults of the way there, a rate
     limit for one, are raised: they say nothing about the question.
     """
     found = {name: _reaction(context, *probe) for name, probe in _probes(context)}
@@ -334,16 +337,29 @@ def _probes(
     context: CheckContext,
 ) -> Sequence[tuple[str, tuple[Sequence[Mapping[str, JSON]], Mapping[str, JSON]]]]:
     hello: list[Mapping[str, JSON]] = [{"role": "user", "content": _GREETING}]
-    size = whole_number(context, "oversize_words")
-    long: list[Mapping[str, JSON]] = [{"role": "user", "content": "word " * size}]
     few: Mapping[str, JSON] = {"max_tokens": 8}
-    return [
+    probes: list[
+        tuple[str, tuple[Sequence[Mapping[str, JSON]], Mapping[str, JSON]]]
+    ] = [
         ("temperature 'hot'", (hello, {**few, "temperature": "hot"})),
         ("temperature -5", (hello, {**few, "temperature": -5})),
         ("an unknown model", (hello, {**few, "model": "no-such-model-anywhere"})),
         ("no messages", ([], few)),
-        (f"{size} words", (long, few)),
     ]
+    size = _oversize(context)
+    if size:
+        long: list[Mapping[str, JSON]] = [{"role": "user", "content": "word " * size}]
+        probes.append((f"{size} words", (long, few)))
+    return probes
+
+
+def _oversize(context: CheckContext) -> int:
+    """Count the words, each of them at least a token, that exceed the window."""
+    size = context.params["oversize_words"]
+    window = context.request.model.options.get("context_window")
+    if not size and isinstance(window, int):
+        size = window + window // 4
+    return size if isinstance(size, int) else 0
 
 
 def _reaction(
