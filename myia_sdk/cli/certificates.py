@@ -32,7 +32,7 @@ def certificates(
 ) -> None:
     """List the certificates of the queue."""
     with open_client() as client:
-        show_frame(client.certificates(history=history), ["id", *COLUMNS])
+        show_frame(client.certificates(history=history), ["job_id", *COLUMNS])
 
 
 def certificate(
@@ -97,12 +97,15 @@ def verify(
 
 
 def revoke(
-    certificate_id: Annotated[str, typer.Argument(help="Id of the certificate.")],
+    certificate_id: Annotated[
+        str, typer.Argument(help="Id of the certificate, or of its job.")
+    ],
     reason: Annotated[str, typer.Option(help="Why.")] = "",
 ) -> None:
     """Withdraw a certificate; the list is also written to MYIA_HOME."""
     with open_client() as client:
-        client.revoke(certificate_id, reason)
+        found = client.certificate_store.of_job(certificate_id)
+        client.revoke(found.id if found else certificate_id, reason)
         path = client.settings.myia_home / REVOCATIONS
         client.certificate_store.revocations().save(path)
         console.print(f"Revoked; the list to give away is {path}", highlight=False)

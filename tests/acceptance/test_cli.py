@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from myia_sdk import Client, Settings
 from myia_sdk.cli import app
+from myia_sdk.cli.app import console
 
 SUITE = "classifier-baseline"
 
@@ -54,6 +55,7 @@ def run(
 @pytest.fixture
 def environment(redis_server, queue_name, tmp_path, monkeypatch) -> dict[str, str]:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(console, "width", 200)
     return {
         **redis_server.environment,
         "CERTIFICATION_QUEUE_NAME": queue_name,
@@ -130,9 +132,7 @@ def test_submit_work_report_verify(environment, files, tmp_path):
     myia("certificate", job, "-o", str(exported), environment=environment)
     assert myia("verify", str(exported), environment=environment).returncode == 0
     assert "certified" in myia("certificates", environment=environment).stdout
-    with Client(Settings(**names)) as client:
-        (certificate_id,) = client.certificates()["id"]
-    assert myia("revoke", certificate_id, environment=environment).returncode == 0
+    assert myia("revoke", job, environment=environment).returncode == 0
     revoked = myia("verify", str(exported), environment=environment)
     assert revoked.returncode == 1
     assert "revoked" in revoked.stderr
