@@ -166,7 +166,7 @@ def node(request: pytest.FixtureRequest) -> Foreign:
     return client
 
 
-def until(check: Callable[[], Any], seconds: float = 10.0) -> Any:
+def until(check: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Poll until the check returns something true; fail after the deadline."""
     deadline = time.monotonic() + seconds
     while True:

@@ -284,3 +284,15 @@ def test_a_python_client_administers_our_jobs(store, python_client, queue_name, 
     assert store.claim(TOKEN, LEASE).job is None
     python_client.queue(queue_name, "resume")
     assert store.claim(TOKEN, LEASE).job.id == failed
+
+
+def test_our_private_keys_survive_nodes_tidying(
+    store, administration, node, queue_name, fill
+):
+    (running,) = fill(JobState.ACTIVE)
+    job_id = store.add(NewJob(name="t", labels={"model": "m"}))
+    administration.cancel(running)
+    node.queue(queue_name, "removeOrphanedJobs")
+    assert administration.cancel_requested([running]) == {running}
+    assert store.redis.zrange(store.keys.sdk("index", "model", "m"), 0, -1) == [job_id]
+    assert store.job(job_id).labels["model"] == "m"

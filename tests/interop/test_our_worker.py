@@ -50,8 +50,7 @@ def test_an_unknown_name_fails_with_a_reason_that_node_reads(consumer, node):
 
 
 def test_node_and_board_see_our_worker(consumer, node):
-    workers = node.queue(consumer.queue, "getWorkers")
-    assert len(workers) == 1
+    until(lambda: len(node.queue(consumer.queue, "getWorkers")) == 1)
     found = QueueAdministration(consumer.store).workers()
     assert [worker.is_listed for worker in found] == [True]
 

@@ -16,8 +16,7 @@ from tests.interop.snapshot import events, snapshot
 
 pytestmark = pytest.mark.node
 
-#: Largest share of ticks that may be late by a whole tick on a busy machine is of no
-#: concern here: only that no tick runs twice and the grid is kept.
+#: Short, so that a busy machine misses ticks too.
 EVERY_MS = 60
 
 
@@ -159,7 +158,7 @@ def test_a_mix_of_workers_runs_every_tick_once(
         seen = [client("workerSeen", key=queue_name) for client in (node5, node6)]
         return len(ours) >= 3 and any(len(one) >= 3 for one in seen) and seen
 
-    seen = until(everybody_ran, 20)
+    seen = until(everybody_ran, 60)
     for client in (node5, node6):
         client("workerStop", key=queue_name)
     schedulers.remove("s")

@@ -1,4 +1,4 @@
--- include: admit armed end-cancelled
+-- include: admit armed end-cancelled take-from-list
 -- End a job that has not started, or leave a request for the worker that runs it.
 -- ARGV: id, reason, now, start of our own lease tokens. Returns 1 ended, 2 requested,
 -- -1 job missing, -3 it has ended, -8 a scheduler needs it, -12 a foreign worker.
@@ -13,7 +13,7 @@ local function take_from_line()
     end
   end
   for _, list in ipairs({ 'wait', 'paused' }) do
-    if redis.call('LREM', base .. list, -1, id) > 0 then
+    if take_from_list(base .. list, id) then
       return 'waiting'
     end
   end

@@ -1,4 +1,4 @@
--- include: admit armed remove-job event
+-- include: admit armed remove-job event take-from-list
 -- Delete one job, and its children unless told otherwise.
 -- ARGV: id, now, with children (1 or 0). Returns 1, 0 when it or an unfinished
 -- descendant is locked, -1 when nothing of it exists, -8 when a scheduler needs it.
@@ -32,7 +32,7 @@ local function take_out(place, job)
     end
   end
   for _, state in ipairs(LISTS) do
-    if redis.call('LREM', place .. state, -1, job) > 0 then
+    if take_from_list(place .. state, job) then
       return state
     end
   end

@@ -1,6 +1,3 @@
--- Ids moved along with a job that is put in line while the queue is paused.
-local JOIN_AT_ONCE = 1000
-
 -- Put `source` behind the tail of `target`, order kept. The shorter list is the one
 -- that moves, at most `batch` elements a call. Returns whether more are to move.
 local function join_lists(source, target, batch)
