@@ -23,7 +23,6 @@ class Action(StrEnum):
     REMOVE = "remove"
     RERUN = "rerun"
     UPDATE = "update"
-    PRIORITY = "priority"
     PAUSE = "pause"
     RESUME = "resume"
     RETRY_ALL = "retry_all"
@@ -64,7 +63,6 @@ JOB_ACTIONS: dict[Action, frozenset[JobState]] = {
     Action.REMOVE: _ALL - {JobState.ACTIVE},
     Action.RERUN: _ALL,
     Action.UPDATE: _PENDING,
-    Action.PRIORITY: _PENDING - {JobState.DELAYED},
     Action.EXPORT: _ALL,
     Action.DOWNLOAD: FINISHED_STATES,
     Action.VERIFY: FINISHED_STATES,

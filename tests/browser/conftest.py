@@ -238,7 +238,9 @@ class Notebook:
         )
 
     def _on_error(self, error: Any) -> None:
-        if "Cannot send" not in str(error):
+        # JupyterLab's own: a restarted kernel, and themes changed in quick turns.
+        ignored = ("Cannot send", "removeChild")
+        if not any(one in str(error) for one in ignored):
             self.errors.append(str(error))
 
     def _on_console(self, message: Any) -> None:

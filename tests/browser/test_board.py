@@ -8,13 +8,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
 from myia_sdk.certification.report import Verdict
-from tests.browser.conftest import Notebook, die_with_parent, stop
+from tests.browser.conftest import SCREENSHOTS, Notebook, die_with_parent, stop
 from tests.browser.test_monitor import axe_violations, clipped_texts, fill
 from tests.conftest import free_port
 from tests.integration.panel_probe import Jobs
@@ -102,19 +103,20 @@ def test_every_tab_of_the_board_is_clean(notebook: Notebook, filled, queue, them
     notebook.set_theme("JupyterLab Light")
 
 
-@pytest.fixture(scope="module")
-def served(redis_server, home, queue, filled, tmp_path_factory):
+@contextmanager
+def serving(server, home, queue: str, directory):
+    """The served board in a process of its own; gives its address."""
     port = free_port()
     environment = {
         **os.environ,
-        **redis_server.environment,
+        **server.environment,
         "BULL_BOARD_PORT": str(port),
         "BULL_BOARD_PASSWORD": "secret-of-the-board",
         "CERTIFICATION_QUEUE_NAME": queue,
         "MYIA_HOME": str(home),
         "MYIA_LANG": "en",
     }
-    with (tmp_path_factory.mktemp("served") / "log").open("wb") as log:
+    with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "myia_sdk.served"],
             env=environment,
@@ -134,18 +136,42 @@ def served(redis_server, home, queue, filled, tmp_path_factory):
         except urllib.error.URLError:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-    yield url
-    stop(process)
+    try:
+        yield url
+    finally:
+        stop(process)
+
+
+@pytest.fixture(scope="module")
+def served(redis_server, home, queue, filled, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("served")
+    with serving(redis_server, home, queue, directory) as url:
+        yield url
 
 
 @pytest.fixture
-def visitor(browser, served):
-    context = browser.new_context(
-        http_credentials={"username": "admin", "password": "secret-of-the-board"},
-        viewport={"width": 1360, "height": 1100},
-    )
-    context.set_default_timeout(15_000)
-    page = context.new_page()
+def new_page(browser):
+    """Pages of visitors who know the password."""
+    contexts = []
+
+    def open_one():
+        context = browser.new_context(
+            http_credentials={"username": "admin", "password": "secret-of-the-board"},
+            viewport={"width": 1360, "height": 1100},
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        return context.new_page()
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def visitor(new_page, served):
+    page = new_page()
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on(
@@ -154,14 +180,11 @@ def visitor(browser, served):
     )
     page.goto(served)
     yield page
-    context.close()
     assert errors == []
 
 
 def test_the_served_board_shows_acts_and_links(visitor, served, filled):
     from playwright.sync_api import expect
-
-    from tests.browser.conftest import SCREENSHOTS
 
     page = visitor
     expect(page.locator(".myia-root tbody tr")).to_have_count(12)
@@ -193,3 +216,22 @@ def test_a_stranger_sees_nothing_of_the_board(browser, served):
         page.goto(served)
     assert page.locator(".myia-root").count() == 0
     context.close()
+
+
+def test_server_and_board_that_went_away_are_told_and_come_back(
+    own_redis_server, new_page, tmp_path, queue_name
+):
+    from playwright.sync_api import expect
+
+    page = new_page()
+    with serving(own_redis_server, tmp_path, queue_name, tmp_path) as url:
+        page.goto(url)
+        expect(page.locator(".myia-root")).to_contain_text("No jobs yet")
+        own_redis_server.kill()
+        notices = page.locator(".myia-notices")
+        expect(notices).to_contain_text("does not answer", timeout=20_000)
+        page.screenshot(path=str(SCREENSHOTS / "served-away.png"))
+        own_redis_server.start()
+        expect(notices).not_to_contain_text("does not answer", timeout=20_000)
+        expect(page.locator("#lost")).to_be_hidden()
+    expect(page.locator("#lost")).to_be_visible()

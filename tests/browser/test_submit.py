@@ -44,4 +44,6 @@ def test_a_model_submitted_by_clicking_is_seen_to_complete(
     timeline = detail.locator(".myia-timeline")
     expect(timeline).to_contain_text("Completed", timeout=60_000)
     expect(detail.locator(".myia-table tbody tr")).not_to_have_count(0)
+    detail.scroll_into_view_if_needed()
+    detail.evaluate("(element) => element.scrollIntoView({block: 'end'})")
     notebook.screenshot("submit-completed")

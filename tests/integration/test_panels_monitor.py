@@ -290,7 +290,7 @@ def test_read_only_refuses_every_change(client, event):
 
 
 def test_the_list_of_changes_is_complete():
-    reading = {"submit", "priority", "export", "verify", "download"}
+    reading = {"submit", "export", "verify", "download"}
     assert {event["event"] for event in CHANGES} == set(Action) - reading
 
 

@@ -96,7 +96,7 @@ def job_row(job: Job, *, is_cancelling: bool = False) -> dict[str, Any]:
         "tags": job.labels.get("tags", ""),
         "batch": job.labels.get("batch", ""),
         "state": "unknown" if job.state is None else job.state.value,
-        "progress": percent if percent or job.state is JobState.ACTIVE else None,
+        "progress": _shown_progress(job, percent),
         "step": step_of(job.progress),
         "attempt": _attempt(job),
         "max_attempts": max(job.max_attempts, job.attempts_made),
@@ -112,6 +112,13 @@ def job_row(job: Job, *, is_cancelling: bool = False) -> dict[str, Any]:
         "reason": reason.splitlines()[0][:300] if reason else "",
         "is_cancelling": is_cancelling,
     }
+
+
+def _shown_progress(job: Job, percent: float | None) -> float | None:
+    """Return the progress where it tells something: how far a job is, or got."""
+    if job.state is JobState.ACTIVE:
+        return percent
+    return percent or None if job.state is JobState.FAILED else None
 
 
 def _attempt(job: Job) -> int:
