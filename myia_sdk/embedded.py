@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import socket
@@ -54,6 +55,25 @@ class Premises:
         """What server and workers say."""
         return self.home / "logs"
 
+    @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self.logs / "server.log"
+
+    def is_held(self) -> bool:
+        """Whether a supervisor is in charge: it locks a file for as long as it lives.
+
+        An address left behind may by now be that of something else.
+        """
+        try:
+            with self.lock.open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
     def prepare(self) -> None:
         """Make the directories, closed to other users."""
         try:
@@ -82,6 +102,17 @@ def open_log(path: Path) -> IO[bytes]:
         path.replace(path.with_suffix(".old"))
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     return os.fdopen(descriptor, "ab")
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on a port of the loopback interface."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def server_program() -> str:
@@ -125,7 +156,7 @@ class EmbeddedServer:
         self.port = self.port or self._free_port()
         configuration = self.premises.directory / "server.conf"
         write_private(configuration, self._configuration())
-        with open_log(self.premises.logs / "server.log") as log:
+        with open_log(self.premises.log) as log:
             self._process = subprocess.Popen(  # noqa: S603 -- our own program
                 [server_program(), str(configuration)],
                 stdin=subprocess.DEVNULL,
@@ -198,10 +229,19 @@ class EmbeddedServer:
 
     def _load_password(self) -> str:
         path = self.premises.password
-        if not path.exists():
+        # Nothing depends on the old one, should the file have been emptied.
+        if not path.exists() or not path.read_text().strip():
             write_private(path, secrets.token_hex(24))
         path.chmod(0o600)
-        return path.read_text()
+        return path.read_text().strip()
+
+    def _last_words(self) -> str:
+        """Return the last line of the server's log, without time and process."""
+        try:
+            last = self.premises.log.read_text(errors="replace").splitlines()[-1]
+        except (OSError, IndexError):
+            return "nothing"
+        return last.rpartition(" # ")[2] or last
 
     def _free_port(self) -> int:
         with socket.socket() as sock:
@@ -242,8 +282,10 @@ class EmbeddedServer:
                 break
             else:
                 return
+        if not self.is_running():
+            reason = f"it ended, saying: {self._last_words()}"
         self.stop()
         raise LocalServerError(
-            f"The embedded server did not start: {reason}; see "
-            f"{self.premises.logs / 'server.log'}."
+            f"The embedded server did not start: {reason} (log: {self.premises.log}, "
+            f"data: {self.premises.directory / 'data'})"
         )

@@ -78,9 +78,11 @@ class LocalServer:
     def find(cls, settings: Settings) -> LocalServer | None:
         """Take a lease on the server that runs in ``MYIA_HOME``, if one does."""
         premises = Premises(home=settings.myia_home)
+        if not premises.is_held():
+            return None
         try:
             address = json.loads(premises.address.read_text())
-            password = premises.password.read_text()
+            password = premises.password.read_text().strip()
             connection = socket.create_connection(
                 (HOST, int(address["control"])), ANSWER_SECONDS
             )
@@ -239,4 +241,5 @@ def _why_not(premises: Premises) -> str:
         last = log.read_text(errors="replace").strip().splitlines()[-1]
     except (OSError, IndexError):
         last = "it left no message"
-    return f"The embedded server did not start: {last} (log: {log})"
+    _, _, message = last.partition(" ERROR ")
+    return message or f"The embedded server did not start: {last} (log: {log})"

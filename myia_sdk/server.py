@@ -60,7 +60,7 @@ def find_server(settings: Settings) -> Server:
         except QueueConnectionError as error:
             raise QueueConnectionError(
                 f"{error} The settings name this server (REDIS_* in the arguments, "
-                f"the environment or .env). {_advice(settings)}"
+                f"the environment or .env). {_advice(settings)}".rstrip()
             ) from error
     embedded = find_embedded(settings)
     if embedded is not None:
@@ -78,7 +78,8 @@ def find_server(settings: Settings) -> Server:
 def _advice(settings: Settings) -> str:
     embedded = find_embedded(settings)
     if embedded is None:
-        return _INSTALL
+        # What answers need not be installed.
+        return "" if _is_listening(settings) else _INSTALL
     embedded.close()
     return (
         f"An embedded server runs in {str(settings.myia_home)!r}: without REDIS_* it "

@@ -27,6 +27,7 @@ from myia_sdk.embedded import (
     STOP_SECONDS,
     EmbeddedServer,
     Premises,
+    is_free,
     open_log,
     write_private,
 )
@@ -184,7 +185,7 @@ class Supervisor:
         try:
             self.server.start()
         except LocalServerError:
-            if not port:
+            if not port or is_free(port):
                 raise
             logger.warning("port %d is taken; using another", port)
             self.server.port = 0

@@ -292,7 +292,7 @@ def wrap_errors(address: str) -> Iterator[None]:
     except _LOGIN_ERRORS as error:
         raise QueueConnectionError(
             f"Redis at {address} refused the login; check REDIS_USERNAME and "
-            "REDIS_PASSWORD."
+            "REDIS_PASSWORD, or those in REDIS_URL."
         ) from error
     except BusyLoadingError as error:
         raise QueueConnectionError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import psutil
 import pytest
 import redis
 
+from myia_sdk.embedded import Premises
 from myia_sdk.errors import ConfigurationError, LocalServerError, QueueConnectionError
 from myia_sdk.local import LocalServer
 from myia_sdk.server import find_server, start_server
@@ -205,6 +207,53 @@ def test_wrong_password_is_not_hidden_by_an_embedded_server(settings, redis_serv
             attempt(wrong)
         assert "hunter2" not in str(caught.value)
     assert not (settings.myia_home / "server").exists()
+
+
+def test_refused_login_is_not_answered_with_how_to_install(settings, redis_server):
+    wrong = settings.replace(
+        redis_host="127.0.0.1", redis_port=redis_server.port, redis_password="hunter2"
+    )
+    with pytest.raises(QueueConnectionError, match="REDIS_PASSWORD") as caught:
+        find_server(wrong)
+    assert "install" not in str(caught.value)
+
+
+def test_address_left_behind_is_not_trusted(settings):
+    """After a crash the port may belong to anybody, who must not get the password."""
+    premises = Premises(home=settings.myia_home)
+    premises.prepare()
+    premises.lock.touch()
+    premises.password.write_text("canary")
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        premises.address.write_text(json.dumps({"port": port, "control": port}))
+        stranger.setblocking(False)
+        assert LocalServer.find(settings) is None
+        with pytest.raises(BlockingIOError):
+            stranger.accept()
+
+
+def test_damaged_data_are_named_and_left_alone(settings):
+    with LocalServer.start(settings):
+        pid = address(settings.myia_home)["pid"]
+    eventually(lambda: not psutil.pid_exists(pid), "supervisor ended")
+    data = settings.myia_home / "server" / "data"
+    (base,) = data.glob("appendonlydir/*.base.rdb")
+    base.write_bytes(b"JUNK" * 30)
+    with pytest.raises(LocalServerError, match="append only file") as caught:
+        LocalServer.start(settings)
+    assert str(data) in str(caught.value)
+    assert base.read_bytes() == b"JUNK" * 30
+
+
+def test_emptied_password_is_replaced(settings):
+    premises = Premises(home=settings.myia_home)
+    premises.prepare()
+    premises.password.write_text("")
+    with LocalServer.start(settings) as lease:
+        assert premises.password.read_text()
+        with connect(lease) as client:
+            assert client.ping()
 
 
 @pytest.fixture
