@@ -18,7 +18,7 @@ from myia_sdk.queue.store import JobStore
 from myia_sdk.registering import Registering
 from myia_sdk.server import Server, find_server, start_server
 from myia_sdk.settings import Settings
-from myia_sdk.submission import BACKOFF, Draft, to_timedelta
+from myia_sdk.submission import BACKOFF, Draft, to_tags, to_timedelta
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -199,7 +199,7 @@ class Client(Registering, Operations):
             delay=to_timedelta(delay, "delay"),
             timeout=to_timedelta(timeout, "timeout"),
             max_retries=max_retries,
-            tags=tuple(tags),
+            tags=to_tags(tags),
         )
         new = self.prepare(
             model,
@@ -268,8 +268,6 @@ class Client(Registering, Operations):
         retries = draft.max_retries
         if retries is None:
             retries = self.settings.certification_max_retries
-        if retries < 0:
-            raise InvalidJobError(f"max_retries is {retries}; it must be 0 or more.")
         options = JobOptions(
             attempts=1 + retries,
             backoff=BACKOFF,
@@ -339,7 +337,7 @@ class Client(Registering, Operations):
             delay=to_timedelta(delay, "delay"),
             timeout=to_timedelta(timeout, "timeout"),
             max_retries=max_retries,
-            tags=tuple(tags),
+            tags=to_tags(tags),
         )
         return Batch.submit(
             self,

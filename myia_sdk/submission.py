@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from myia_sdk.errors import InvalidJobError
 from myia_sdk.queue.options import Backoff, milliseconds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from myia_sdk.waiting import Seconds
 
 #: From 2 s as in the original system; half of it random, so that jobs which failed
@@ -20,6 +22,10 @@ BACKOFF = Backoff(
     jitter=0.5,
     cap=timedelta(minutes=5),
 )
+
+
+#: As CERTIFICATION_MAX_RETRIES allows.
+MOST_RETRIES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +41,9 @@ class Draft:
     def __post_init__(self) -> None:
         if self.timeout is not None and self.timeout <= timedelta(0):
             raise InvalidJobError(f"timeout is {self.timeout}; it must be positive.")
+        _check_retries(self.max_retries)
         for tag in self.tags:
-            if not str(tag).strip() or "," in str(tag):
+            if not tag.strip() or "," in tag:
                 raise InvalidJobError(
                     f"{tag!r} is not a tag: use text without commas, not empty."
                 )
@@ -53,6 +60,34 @@ class Draft:
         if self.timeout is None:
             return {}
         return {"timeout": str(milliseconds(self.timeout))}
+
+
+def _check_retries(value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidJobError(f"max_retries is {value!r}; use an integer.")
+    if not 0 <= value <= MOST_RETRIES:
+        raise InvalidJobError(
+            f"max_retries is {value}; it must be between 0 and {MOST_RETRIES}."
+        )
+
+
+def to_tags(value: Sequence[str]) -> tuple[str, ...]:
+    """Return tags as a tuple; one text is one tag, not its letters.
+
+    Raises
+    ------
+    InvalidJobError
+        They are not texts.
+    """
+    if isinstance(value, str):
+        return (value,)
+    given: Any = value
+    is_list = isinstance(given, list | tuple | set | frozenset)
+    if not is_list or not all(isinstance(tag, str) for tag in given):
+        raise InvalidJobError(f"tags is {value!r}; give a list of texts.")
+    return tuple(given)
 
 
 def to_timedelta(value: Seconds | None, name: str) -> timedelta | None:
