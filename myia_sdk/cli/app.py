@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 VERDICT_FAILED = 100
 INTERRUPTED = 130
 
+#: A column is narrowed no further; the first one, ids, is never narrowed.
+COLUMN_WIDTH = 26
+BORDER = 3
+
 console = Console()
 
 
@@ -37,6 +41,10 @@ class ErrorGroup(TyperGroup):
             return super().invoke(ctx)
         except MyiaError as error:
             fail(str(error))
+        except OSError as error:
+            if error.filename is None:
+                raise
+            fail(f"{error.filename!r}: {error.strerror}")
         except KeyboardInterrupt as interrupt:
             for note in getattr(interrupt, "__notes__", ()):
                 sys.stderr.write(f"{note}\n")
@@ -81,15 +89,40 @@ def open_client() -> Iterator[Client]:
 
 
 def show_frame(frame: pd.DataFrame, columns: list[str], *, title: str = "") -> None:
-    """Print columns of a frame as a table; times without fractions."""
+    """Print columns of a frame as a table, as many as fit; the first never breaks.
+
+    Files and pipes get all columns, whatever their width.
+    """
+    rows = [list(map(_cell, row)) for row in frame[columns].itertuples(index=False)]
+    widths = [
+        max([len(name), *(len(row[number]) for row in rows)])
+        for number, name in enumerate(columns)
+    ]
+    needed = [widths[0], *(min(width, COLUMN_WIDTH) for width in widths[1:])]
+    wide = Console(width=sum(widths) + BORDER * len(widths) + 1)
+    target = console if console.is_terminal else wide
+    count = _how_many(needed, target.width - 1)
     table = Table(title=title or None, title_justify="left")
-    for name in columns:
-        table.add_column(name.replace("_", " "), overflow="fold")
-    for row in frame[columns].itertuples(index=False):
-        table.add_row(*map(_cell, row))
-    console.print(table)
+    for number, name in enumerate(columns[:count]):
+        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=number == 0)
+    for row in rows:
+        table.add_row(*row[:count])
+    target.print(table)
+    if count < len(columns):
+        hidden = ", ".join(name.replace("_", " ") for name in columns[count:])
+        console.print(f"A wider terminal also shows {hidden}.", style="dim")
     if frame.attrs.get("truncated"):
         console.print(f"... and more; --limit shows more than {len(frame)} rows.")
+
+
+def _how_many(widths: list[int], room: int) -> int:
+    """Return how many columns fit, at least one."""
+    total = 0
+    for number, width in enumerate(widths):
+        total += width + BORDER
+        if total > room:
+            return max(1, number)
+    return len(widths)
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 -- a cell of any dtype

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from myia_sdk.cli.app import console, open_client
+from myia_sdk.cli.app import console, fail, open_client
 
 Ids = Annotated[list[str], typer.Argument(help="Job ids.")]
 
@@ -37,6 +37,8 @@ def retry(
     failed: Annotated[bool, typer.Option("--failed", help="All failed ones.")] = False,
 ) -> None:
     """Run finished jobs again."""
+    if not jobs and not failed:
+        fail("Which jobs? Give their ids, or --failed for all failed ones.")
     with open_client() as client:
         if failed:
             console.print(f"{client.retry_all('failed')} jobs are in line again.")

@@ -38,7 +38,7 @@ def demo(
 
     console.print("Starting a server and a worker ...")
     with Client.local(workers=1) as client:
-        console.print(client.describe(), highlight=False)
+        console.print(client.describe(), highlight=False, soft_wrap=True)
         is_as_expected = Demonstration(client, console).run(timeout)
     raise typer.Exit(0 if is_as_expected else 1)
 
@@ -52,7 +52,7 @@ def up(
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     with Client.local(workers=workers) as client:
-        console.print(client.describe(), highlight=False)
+        console.print(client.describe(), highlight=False, soft_wrap=True)
         console.print(
             f"{workers} worker(s), logs in {client.settings.myia_home / 'logs'}. "
             "Other processes find this server with Client() or `myia`. "

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from myia_sdk.client import Client
 
 COLUMNS = [
-    *("id", "state", "model", "suite", "region", "verdict", "score", "progress"),
-    *("attempts_made", "created_at", "reason"),
+    *("id", "state", "model", "verdict", "score", "reason", "region", "progress"),
+    *("suite", "attempts_made", "created_at"),
 ]
 
 
@@ -33,7 +33,7 @@ def install(app: typer.Typer) -> None:
 def status() -> None:
     """Show server, counts, workers and how long jobs wait."""
     with open_client() as client:
-        console.print(client.describe(), highlight=False)
+        console.print(client.describe(), highlight=False, soft_wrap=True)
         table = Table()
         counts = client.queue.counts()
         for state in counts:

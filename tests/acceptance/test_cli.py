@@ -177,6 +177,8 @@ def test_errors_are_one_line_without_traceback(environment, tmp_path):
         ),
         ("clean", "done"): (environment, "done"),
         ("jobs", "--state", "done"): (environment, "done"),
+        ("retry",): (environment, "--failed"),
+        ("keys", "new"): (environment | {"MYIA_HOME": "/dev/null/home"}, "/dev/null"),
     }
     for arguments, (given, word) in cases.items():
         result = myia(*arguments, environment=given)
