@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from myia_sdk.panels.controllers.queue_facts import by_minute
+from myia_sdk.panels.controllers.queue_facts import by_minute, last_beat
 from myia_sdk.panels.controllers.rows import (
     check_rows,
     job_row,
@@ -132,6 +132,18 @@ def test_queries_split_into_words_and_labels():
     assert matches(job, parse_query("model:tree verdict:failed digits"))
     assert not matches(job, parse_query("model:forest"))
     assert not matches(job, parse_query("digits nightly"))
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "5", '{"beat": "x"}'])
+def test_workers_without_a_readable_heartbeat_are_shown_without_it(text):
+    unknown = {"running": None, "slots": None, "is_silent": False}
+    assert last_beat(text, 0) == unknown
+
+
+def test_an_old_heartbeat_is_silence():
+    text = '{"running": ["a"], "slots": 3, "beat": 1000}'
+    assert last_beat(text, 2_000) == {"running": 1, "slots": 3, "is_silent": False}
+    assert last_beat(text, 90_000)["is_silent"] is True
 
 
 def test_minutes_are_placed_by_their_time():

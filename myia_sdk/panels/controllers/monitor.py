@@ -165,7 +165,6 @@ class MonitorController(Controller):
         """Return everything the monitor shows; no I/O."""
         return {
             **self._facts.to_record(),
-            "workers": self._workers(),
             "colors": COLORS,
             "tab": self._tab,
             "page": self._page,
@@ -182,14 +181,6 @@ class MonitorController(Controller):
             },
             "detail": None if self._detail is None else self._detail.to_record(),
         }
-
-    def _workers(self) -> list[dict[str, Any]]:
-        running: dict[str, int] = {}
-        for job in self._jobs:
-            if job.state is JobState.ACTIVE and job.processed_by:
-                running[job.processed_by] = running.get(job.processed_by, 0) + 1
-        workers: list[dict[str, Any]] = self._facts.to_record()["workers"]
-        return [{**one, "running": running.get(one["name"], 0)} for one in workers]
 
     @property
     def jobs(self) -> Sequence[Job]:

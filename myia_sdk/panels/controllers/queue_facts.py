@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ MINUTES = 60
 #: Workers, limits and the server's figures have no events; they are looked at again
 #: after this many seconds.
 SLOW_SECONDS = 10.0
+#: A worker whose heartbeat is older than this may hang, milliseconds.
+SILENT_MS = 60_000
 
 
 class QueueFacts:
@@ -88,11 +91,14 @@ class QueueFacts:
 
     def _load_workers(self) -> None:
         now = self._controller.now_ms()
+        store = self._client.queue
+        beats = store.command("HGETALL", store.keys.sdk("workers"))
         self._workers = [
             {
                 "id": worker.client_id,
                 "name": worker.name or worker.address,
                 "address": worker.address,
+                **last_beat(beats.get(worker.name), now),
                 # Rounded: a difference of two clocks would change at every look.
                 "since": round(
                     (now - worker.connected_for / timedelta(milliseconds=1)) / 10_000
@@ -193,6 +199,30 @@ class QueueFacts:
     def _on_queue_details(self, event: Event) -> None:
         self._is_open = event.get("is_open") is True
         self.load_slow(is_forced=True)
+
+
+def last_beat(text: str | None, now_ms: int) -> dict[str, Any]:
+    """Return what a worker last told about itself.
+
+    Parameters
+    ----------
+    text : str or None
+        JSON of the worker's heartbeat; other clients' workers have none.
+    now_ms : int
+        The time now, epoch milliseconds.
+
+    Returns
+    -------
+    dict
+        ``running`` and ``slots`` (None when unknown), ``is_silent``.
+    """
+    try:
+        beat = json.loads(text or "{}")
+        running, slots = len(beat.get("running", ())), beat.get("slots")
+        age = now_ms - int(beat["beat"])
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return {"running": None, "slots": None, "is_silent": False}
+    return {"running": running, "slots": slots, "is_silent": age > SILENT_MS}
 
 
 def by_minute(metrics: Metrics, now_ms: int) -> list[int]:

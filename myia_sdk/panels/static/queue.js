@@ -86,11 +86,13 @@ function workersView(panel) {
   if (!state.workers.length) return h("p", { class: "myia-empty" }, words.t("workers.help"));
   return h("div", { class: "myia-scroll", tabindex: "0", role: "group", "aria-label": words.t("workers") },
     h("table", { class: "myia-table", "aria-label": words.t("workers") },
-      h("thead", {}, h("tr", {}, ["name", "address", "running", "since"].map((name) =>
+      h("thead", {}, h("tr", {}, ["name", "state", "address", "running", "since"].map((name) =>
         h("th", { key: name, scope: "col" }, words.t(`worker.${name}`))))),
       h("tbody", {}, state.workers.map((worker) => h("tr", { key: worker.id },
-        h("td", {}, worker.name), h("td", {}, worker.address),
-        h("td", { class: "myia-number" }, worker.running), h("td", {}, words.date(worker.since)))))));
+        h("td", {}, worker.name),
+        h("td", {}, worker.is_silent ? `▲ ${words.t("worker.silent")}` : `✔ ${words.t("worker.alive")}`),
+        h("td", {}, worker.address),
+        h("td", {}, worker.running === null ? "–" : words.t("worker.slots", { running: worker.running, slots: words.value(worker.slots) })), h("td", {}, words.date(worker.since)))))));
 }
 
 function schedulersView(panel) {
