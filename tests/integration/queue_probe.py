@@ -54,7 +54,8 @@ def claimed(store: JobStore, token: str = "token") -> str:
 
 def all_keys(store: JobStore) -> set[str]:
     start = store.keys.base
-    return {key.removeprefix(start) for key in store.redis.scan_iter(f"{start}*", count=10_000)}
+    found = store.redis.scan_iter(f"{start}*", count=10_000)
+    return {key.removeprefix(start) for key in found}
 
 
 def wake_up(store: JobStore) -> dict[str, float]:
