@@ -11,74 +11,44 @@ missed ticks are one run, not ten.
 
 from __future__ import annotations
 
-import json
 import logging
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from myia_sdk.errors import ConfigurationError, QueueError
-from myia_sdk.queue.job import LABEL_PREFIX, Job, JobOptions, JobState, NewJob
+from myia_sdk.queue.job import Job, JobState, NewJob
 from myia_sdk.queue.options import epoch_ms
 from myia_sdk.queue.payload import DEFAULT_PAYLOAD_LIMIT, check_text, encode_json
 from myia_sdk.queue.reading import chunks
+from myia_sdk.queue.scheduled import (
+    JobScheduler,
+    ScheduledRun,
+    StoredScheduler,
+    definition_of,
+    private_of,
+    read_private,
+    run_id,
+    runs_made,
+    scheduler_of,
+)
 from myia_sdk.queue.timetable import Tick, Timetable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
 
     from myia_sdk.queue.reading import Command
-    from myia_sdk.queue.scripts import Argument
     from myia_sdk.queue.store import JobStore
+
+__all__ = ["JobScheduler", "JobSchedulers"]
 
 logger = logging.getLogger(__name__)
 
-_CHANGED, _TAKEN = 0, -10
+_TAKEN = -10
 #: Another client may change a scheduler between our reading and our writing.
 _TRIES = 50
 #: Ticks tried when a job already has the id of a run, as left by an older scheduler.
 _TICKS_TRIED = 32
-#: Field of the definition that keeps labels and private fields of the template.
-_PRIVATE = "myia"
 _PENDING = {JobState.WAITING, JobState.PRIORITIZED, JobState.DELAYED}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobScheduler:
-    """A scheduler as it was when it was read."""
-
-    id: str
-    #: Name of the task that its runs call.
-    name: str
-    timetable: Timetable
-    #: Shift of the grid of ``every``, milliseconds.
-    offset_ms: int = 0
-    #: The pending tick; in the past when a run is late or the scheduler has ended.
-    next_run_at: datetime
-    #: Runs made, the pending one included.
-    iterations: int = 0
-    #: What each run is given.
-    data: Any = field(default_factory=dict)
-    options: JobOptions = field(default_factory=JobOptions)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    #: Private hash fields of each run.
-    fields: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def next_run_id(self) -> str:
-        """Id of the job of the pending tick."""
-        return _run_id(self.id, epoch_ms(self.next_run_at))
-
-
-class _Stored(NamedTuple):
-    """The definition and the tick, read together."""
-
-    fields: dict[str, str]
-    tick: str
-
-    @property
-    def tick_ms(self) -> int:
-        return int(float(self.tick))
 
 
 class JobSchedulers:
@@ -176,8 +146,10 @@ class JobSchedulers:
         now = self._store.clock()
         pending = stored is not None and self._is_pending(scheduler_id, stored)
         tick = _next_of_upsert(timetable, stored, now, pending=pending)
-        definition = _definition(timetable, stored, tick, template, pending=pending)
-        run = _Run(template.name, template.options.to_record(), _private(template))
+        definition = definition_of(timetable, stored, tick, template, pending=pending)
+        run = ScheduledRun(
+            template.name, template.options.to_record(), private_of(template)
+        )
         run.data = encode_json(template.data, limit=DEFAULT_PAYLOAD_LIMIT)
         for _ in range(_TICKS_TRIED):
             run.repeat_as(timetable, tick, scheduler_id, count=1, now=now)
@@ -217,7 +189,7 @@ class JobSchedulers:
         if job.scheduler_id is None:
             return None
         stored = self._read(job.scheduler_id)
-        if stored is None or job.id != _run_id(job.scheduler_id, stored.tick):
+        if stored is None or job.id != run_id(job.scheduler_id, stored.tick):
             return None
         if "ic" not in stored.fields:
             logger.warning(
@@ -237,18 +209,20 @@ class JobSchedulers:
             )
             return None
 
-    def _advance(self, job: Job, scheduler_id: str, stored: _Stored) -> str | None:
+    def _advance(
+        self, job: Job, scheduler_id: str, stored: StoredScheduler
+    ) -> str | None:
         timetable = Timetable.from_hash(stored.fields)
         options = job.options.to_record()
-        count = _count(options) + 1
+        count = runs_made(options) + 1
         now = self._store.clock()
         if not timetable.allows(count, now):
             return None
-        run = _Run(stored.fields.get("name", job.name), options, {})
+        run = ScheduledRun(stored.fields.get("name", job.name), options, {})
         run.data = stored.fields.get("data") or encode_json(
             {} if job.data is None else job.data
         )
-        run.private = _read_private(stored.fields)
+        run.private = read_private(stored.fields)
         offset = int(float(stored.fields.get("offset", 0)))
         tick = timetable.after(stored.tick_ms, now, offset)
         for _ in range(_TICKS_TRIED):
@@ -261,7 +235,7 @@ class JobSchedulers:
                 *run.arguments(tick, now),
             )
             if answer != _TAKEN:
-                return _run_id(scheduler_id, tick.at_ms) if answer else None
+                return run_id(scheduler_id, tick.at_ms) if answer else None
             tick = timetable.after(tick.at_ms, now, offset)
         logger.error("No free tick for the schedule %s.", scheduler_id)
         return None
@@ -269,7 +243,7 @@ class JobSchedulers:
     def get(self, scheduler_id: str) -> JobScheduler | None:
         """Return one scheduler, or ``None`` when there is none of this id."""
         stored = self._read(scheduler_id)
-        return None if stored is None else _scheduler(scheduler_id, stored)
+        return None if stored is None else scheduler_of(scheduler_id, stored)
 
     def remove(self, scheduler_id: str) -> bool:
         """Delete a scheduler and its run that is not yet due.
@@ -298,7 +272,7 @@ class JobSchedulers:
             command for scheduler_id in ids for command in self._reads(scheduler_id)
         )
         found = (
-            _scheduler(scheduler_id, _Stored(fields, str(int(tick))))
+            scheduler_of(scheduler_id, StoredScheduler(fields, str(int(tick))))
             for scheduler_id, (fields, tick) in zip(
                 ids, chunks(answers, 2), strict=True
             )
@@ -313,64 +287,13 @@ class JobSchedulers:
             ("ZSCORE", keys.repeat, scheduler_id),
         )
 
-    def _read(self, scheduler_id: str) -> _Stored | None:
+    def _read(self, scheduler_id: str) -> StoredScheduler | None:
         reads = self._reads(scheduler_id)
         fields, tick = self._store.batch(reads, transaction=True)
-        return None if tick is None else _Stored(fields, str(int(tick)))
+        return None if tick is None else StoredScheduler(fields, str(int(tick)))
 
-    def _is_pending(self, scheduler_id: str, stored: _Stored) -> bool:
-        return self._store.state(_run_id(scheduler_id, stored.tick)) in _PENDING
-
-
-class _Run:
-    """A run to be made: the arguments that its script takes."""
-
-    def __init__(
-        self, name: str, options: dict[str, object], private: Mapping[str, str]
-    ) -> None:
-        self.name = name
-        self.options = options
-        self.private = private
-        self.data = "{}"
-
-    def repeat_as(
-        self,
-        timetable: Timetable,
-        tick: Tick,
-        scheduler_id: str,
-        *,
-        count: int,
-        now: int,
-    ) -> None:
-        """Say in the options what BullMQ's workers read to make the run after this."""
-        repeat: dict[str, object] = {**timetable.to_record(), "count": count}
-        before = self.options.get("repeat")
-        if timetable.offset is not None:
-            repeat["offset"] = tick.offset_ms
-        elif isinstance(before, dict) and "offset" in before:
-            repeat["offset"] = before["offset"]
-        self.options |= {
-            "repeat": repeat,
-            "repeatJobKey": scheduler_id,
-            "jobId": _run_id(scheduler_id, tick.at_ms),
-            "delay": max(tick.at_ms - now, 0),
-            "timestamp": now,
-            "prevMillis": tick.at_ms,
-        }
-
-    def arguments(self, tick: Tick, now: int) -> Sequence[Argument]:
-        """Return what ``add_run`` reads, in its order."""
-        priority, lifo = self.options.get("priority", 0), self.options.get("lifo")
-        private = (part for pair in self.private.items() for part in pair)
-        return [
-            *(self.name, self.data, encode_json(self.options)),
-            *(int(str(priority)), int(lifo is True), max(tick.at_ms - now, 0), now),
-            *private,
-        ]
-
-
-def _run_id(scheduler_id: str, tick: str | int) -> str:
-    return f"repeat:{scheduler_id}:{tick}"
+    def _is_pending(self, scheduler_id: str, stored: StoredScheduler) -> bool:
+        return self._store.state(run_id(scheduler_id, stored.tick)) in _PENDING
 
 
 def _check_id(scheduler_id: str) -> None:
@@ -392,7 +315,7 @@ def _required(tick: Tick | None) -> Tick:
 
 
 def _next_of_upsert(
-    timetable: Timetable, stored: _Stored | None, now: int, *, pending: bool
+    timetable: Timetable, stored: StoredScheduler | None, now: int, *, pending: bool
 ) -> Tick:
     if not timetable.allows(1, now):
         raise ConfigurationError(
@@ -414,84 +337,4 @@ def _is_same(timetable: Timetable, stored: Mapping[str, str]) -> bool:
         stored.get("pattern"),
         stored.get("tz"),
         stored.get("startDate"),
-    )
-
-
-def _definition(
-    timetable: Timetable,
-    stored: _Stored | None,
-    tick: Tick,
-    template: NewJob,
-    *,
-    pending: bool,
-) -> dict[str, Argument]:
-    fields = {name: str(value) for name, value in timetable.to_record().items()}
-    if not pending:
-        fields["offset"] = str(tick.offset_ms)
-    elif timetable.offset is not None:
-        fields["offset"] = str(round(timetable.offset / timedelta(milliseconds=1)))
-    elif stored is not None and "offset" in stored.fields:
-        fields["offset"] = stored.fields["offset"]
-    data = encode_json(template.data, limit=DEFAULT_PAYLOAD_LIMIT)
-    said = {
-        "data": data,
-        "opts": template.options.to_json(),
-        _PRIVATE: encode_json(_private(template)),
-    }
-    fields |= {name: text for name, text in said.items() if text != "{}"}
-    return {"name": template.name, **fields}
-
-
-def _private(template: NewJob) -> dict[str, str]:
-    labels = {LABEL_PREFIX + name: value for name, value in template.labels.items()}
-    return labels | dict(template.fields)
-
-
-def _read_private(stored: Mapping[str, str]) -> dict[str, str]:
-    try:
-        found = json.loads(stored.get(_PRIVATE, "{}"))
-    except ValueError:
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {name: str(value) for name, value in found.items()}
-
-
-def _count(options: Mapping[str, object]) -> int:
-    repeat = options.get("repeat")
-    count = repeat.get("count") if isinstance(repeat, dict) else None
-    return int(count) if isinstance(count, int | float) else 0
-
-
-def _scheduler(scheduler_id: str, stored: _Stored) -> JobScheduler | None:
-    fields = stored.fields
-    try:
-        timetable = Timetable.from_hash(fields)
-        template = JobOptions.from_json(fields.get("opts", "{}"))
-        data = json.loads(fields.get("data", "{}"))
-        offset, iterations = int(fields.get("offset", 0)), int(fields.get("ic", 0))
-    except (ConfigurationError, ValueError):
-        logger.warning("The definition of scheduler %s is malformed.", scheduler_id)
-        return None
-    private = _read_private(fields)
-    labels = {
-        name.removeprefix(LABEL_PREFIX): value
-        for name, value in private.items()
-        if name.startswith(LABEL_PREFIX)
-    }
-    return JobScheduler(
-        id=scheduler_id,
-        name=fields.get("name", ""),
-        timetable=timetable,
-        offset_ms=offset,
-        next_run_at=datetime.fromtimestamp(stored.tick_ms / 1000, UTC),
-        iterations=iterations,
-        data=data,
-        options=template,
-        labels=labels,
-        fields={
-            name: value
-            for name, value in private.items()
-            if not name.startswith(LABEL_PREFIX)
-        },
     )

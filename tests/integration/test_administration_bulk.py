@@ -8,7 +8,7 @@ import pytest
 
 from myia_sdk.errors import ConfigurationError, QueueError
 from myia_sdk.queue import administration as module
-from myia_sdk.queue.administration import BATCH, REMOVE_BATCH, QueueAdministration
+from myia_sdk.queue.administration import BATCH, QueueAdministration
 from myia_sdk.queue.job import JobOptions, JobState, NewJob
 from myia_sdk.queue.schedule import JobSchedulers
 from myia_sdk.queue.store import JobStore
@@ -91,7 +91,7 @@ def test_pause_and_resume_keep_every_job_and_its_order(store, administration, fi
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    for name in ("BATCH", "REMOVE_BATCH", "MOVE_BATCH"):
+    for name in ("BATCH", "MOVE_BATCH"):
         monkeypatch.setattr(module, name, 3)
 
 
@@ -229,10 +229,10 @@ def test_clean_refuses_negative_numbers(administration):
 
 def test_drain_deletes_what_waits_and_nothing_else(store, administration, fill):
     done, running = fill(1, JobState.COMPLETED), fill(1, JobState.ACTIVE)
-    fill(REMOVE_BATCH + 5)
+    fill(BATCH + 5)
     fill(2, priority=1)
     delayed = fill(2, JobState.DELAYED)
-    assert administration.drain() == REMOVE_BATCH + 7
+    assert administration.drain() == BATCH + 7
     left = [*done, *running, *delayed]
     states = [store.state(job_id) for job_id in left]
     assert states == [JobState.COMPLETED, JobState.ACTIVE, *[JobState.DELAYED] * 2]
