@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from myia_sdk.panels.controllers.base import ControllerOptions
-from myia_sdk.panels.controllers.submit import (
-    ENDPOINT_KINDS,
-    SOURCES,
-    SubmitController,
-)
+from myia_sdk.panels.controllers.form import ENDPOINT_KINDS, SOURCES
+from myia_sdk.panels.controllers.submit import SubmitController
 from myia_sdk.panels.form import (
     Field,
     FormPanel,

@@ -1,41 +1,20 @@
-"""The submit form without its widgets: choices, validation as typed, submitting."""
+"""The submit form without its widgets: validation as typed, and submitting."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from myia_sdk.errors import InvalidRequestError, MyiaError
-from myia_sdk.panels.controllers.base import (
-    Controller,
-    ControllerOptions,
-    Event,
-    Handler,
-)
-from myia_sdk.panels.controllers.namespace import (
-    ColumnVariable,
-    ModelVariable,
-    TableVariable,
-    count_missing,
-    find_columns,
-    find_models,
-    find_tables,
-)
+from myia_sdk.errors import InvalidRequestError
+from myia_sdk.panels.controllers.form import COLUMN, SubmitForm
+from myia_sdk.panels.controllers.namespace import count_missing
 from myia_sdk.panels.permissions import Action, ActionRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from myia_sdk.certification.report import Threshold
     from myia_sdk.certification.request import ModelRef
-    from myia_sdk.certification.suites import Suite
-    from myia_sdk.client import Client
+    from myia_sdk.panels.controllers.base import Event, Handler
 
-#: Where a model can be taken from.
-SOURCES = ("variable", "registered", "file", "endpoint")
-#: Kinds of endpoints that the form offers.
-ENDPOINT_KINDS = ("openai", "openai-embedding", "bedrock")
 #: BullMQ's greatest priority.
 PRIORITY_LIMIT = 2_097_151
 SECONDS_LIMIT = 366 * 86_400
@@ -43,186 +22,12 @@ RETRIES_LIMIT = 100
 TAG_LIMIT = 64
 _PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth"})
 _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
-#: Prefix of a target that is a column of the chosen table.
-COLUMN = "column:"
 
 
-class FormValues(NamedTuple):
-    """What the form holds, as typed."""
-
-    source: str = "variable"
-    model: str = ""
-    file: str = ""
-    kind: str = ENDPOINT_KINDS[0]
-    url: str = ""
-    model_id: str = ""
-    secret: str = ""
-    features: str = ""
-    target: str = ""
-    suite: str = "classifier-baseline"
-    regions: str = ""
-    priority: str = "0"
-    delay: str = ""
-    timeout: str = ""
-    retries: str = ""
-    tags: str = ""
-
-
-class SuiteCheck(NamedTuple):
-    """One check of the chosen suite, as the form lists it."""
-
-    title: str
-    severity: str
-    threshold: str
-
-
-class SubmitController(Controller):
-    """Values, errors and choices of the submit form.
-
-    Parameters
-    ----------
-    client : Client
-        Where to submit.
-    namespace : callable
-        Returns the variables of the notebook.
-    options : ControllerOptions, optional
-        Permissions, language, clock.
-    """
-
-    kind: ClassVar[str] = "submit"
-
-    def __init__(
-        self,
-        client: Client,
-        options: ControllerOptions | None = None,
-        *,
-        namespace: Callable[[], Mapping[str, Any]],
-    ) -> None:
-        super().__init__(client, options)
-        self._namespace = namespace
-        self.values = FormValues()
-        self.models: list[ModelVariable] = []
-        self.registered: list[str] = []
-        self.tables: list[TableVariable] = []
-        self.columns: list[ColumnVariable] = []
-        self.suites: list[str] = []
-        self.submitted: list[str] = []
-
-    # Choices.
-
-    def load(self) -> None:
-        """Look for variables, suites and registered models; keep what still fits."""
-        from myia_sdk.certification.suites import list_suites
-
-        self.suites = list_suites()
-        self.registered = [entry.name for entry in self.client.registry.entries()]
-        self.look()
-
-    def look(self) -> None:
-        """Look for models and data among the variables; no I/O."""
-        namespace = self._namespace()
-        self.models = find_models(namespace)
-        self.tables = find_tables(namespace)
-        values = self.values
-        names = [model.name for model in self.models]
-        if values.source == "registered":
-            names = self.registered
-        values = values._replace(model=_keep(values.model, names))
-        fitting = self._fitting_tables(values.model)
-        if self._table(values.features) is None:
-            values = values._replace(features=_keep("", fitting))
-        self.columns = self._columns(values.features)
-        targets = [one.name for one in self.columns]
-        targets += [COLUMN + name for name in self._table_columns(values.features)]
-        self.values = values._replace(target=_keep(values.target, targets))
-
-    def _fitting_tables(self, model_name: str) -> list[str]:
-        width = next((m.width for m in self.models if m.name == model_name), None)
-        names = [t.name for t in self.tables if width is None or t.width == width]
-        names += [
-            t.name for t in self.tables if width is not None and t.width == width + 1
-        ]
-        return names or [table.name for table in self.tables]
-
-    def _columns(self, table_name: str) -> list[ColumnVariable]:
-        table = self._table(table_name)
-        return [] if table is None else find_columns(self._namespace(), table.rows)
-
-    def _table_columns(self, table_name: str) -> tuple[str, ...]:
-        table = self._table(table_name)
-        return () if table is None else table.columns
-
-    def _table(self, name: str) -> TableVariable | None:
-        return next((table for table in self.tables if table.name == name), None)
-
-    def target_choices(self) -> list[tuple[str, str]]:
-        """Return label and value of every possible target."""
-        choices = [(one.label, one.name) for one in self.columns]
-        choices += [
-            (self.say("submit.column", name=name), COLUMN + name)
-            for name in self._table_columns(self.values.features)
-        ]
-        return choices
-
-    def suite(self) -> Suite | None:
-        """Return the chosen suite, None when there is none of this name."""
-        from myia_sdk.certification.suites import load_suite
-
-        plugins = filter(None, (self.client.settings.myia_plugins or "").split(","))
-        try:
-            return load_suite(self.values.suite, plugins=tuple(plugins))
-        except MyiaError:
-            return None
-
-    def suite_checks(self) -> list[SuiteCheck]:
-        """Return the checks of the chosen suite with what they ask for."""
-        suite = self.suite()
-        if suite is None:
-            return []
-        return [
-            SuiteCheck(spec.title, spec.severity.value, _threshold_text(spec.threshold))
-            for spec in suite.checks
-        ]
-
-    def estimated_requests(self) -> int | None:
-        """Return how many requests the suite sends to a remote model, None: none."""
-        suite = self.suite()
-        if suite is None or suite.kind not in {"chat", "embedding"}:
-            return None
-        total = 0
-        for spec in suite.checks:
-            numbers = [
-                value
-                for key, value in spec.params.items()
-                if key in {"requests", "repetitions", "repeats", "samples", "limit"}
-                and isinstance(value, int)
-            ]
-            total += max(numbers, default=1)
-        return total * max(1, len(self.regions()))
+class SubmitController(SubmitForm):
+    """Tells what is wrong with the form, and submits it."""
 
     # Validation.
-
-    def change(self, field: str, value: str) -> None:
-        """Take what was typed or chosen.
-
-        Raises
-        ------
-        ActionRefusedError
-            The form has no such field.
-        """
-        if field not in FormValues._fields:
-            raise ActionRefusedError(f"The form has no field {field!r}.")
-        self.values = self.values._replace(**{field: value})
-        if field in {"source", "model", "features"}:
-            self.look()
-
-    def regions(self) -> list[str]:
-        """Return the regions typed, each once."""
-        return _split(self.values.regions)
-
-    def tags(self) -> list[str]:
-        """Return the tags typed, each once."""
-        return _split(self.values.tags)
 
     def errors(self) -> dict[str, str]:
         """Return what is wrong, by field; empty when the form can be submitted."""
@@ -465,22 +270,3 @@ class SubmitController(Controller):
 
     def _on_submit(self) -> None:
         self.submit()
-
-
-def _keep(name: str, names: list[str]) -> str:
-    if name in names:
-        return name
-    return names[0] if names else ""
-
-
-def _split(text: str) -> list[str]:
-    return list(dict.fromkeys(filter(None, (one.strip() for one in text.split(",")))))
-
-
-def _threshold_text(threshold: Threshold) -> str:
-    if threshold.passed is None:
-        return ""
-    sign = {">=": "≥", "<=": "≤", "==": "="}.get(
-        threshold.comparator, threshold.comparator
-    )
-    return f"{sign} {threshold.passed:g}"
