@@ -94,6 +94,22 @@ def test_a_certificate_of_an_unknown_key_does_not_verify(
     assert controller.snapshot()["chosen"]["verification"]["is_valid"] is False
 
 
+def test_a_revoked_certificate_is_shown_so_and_does_not_verify(
+    client, controller, certify
+):
+    job_id = certify("iris")
+    controller.load()
+    (cell,) = controller.snapshot()["cells"].values()
+    assert cell["is_revoked"] is False
+    client.certificate_store.revoke(cell["id"], "the data were wrong")
+    controller.load()
+    (cell,) = controller.snapshot()["cells"].values()
+    assert cell["is_revoked"] is True
+    controller.handle({"event": "verify", "ids": [job_id]})
+    found = controller.snapshot()["chosen"]["verification"]
+    assert (found["is_valid"], "revoked" in found["text"]) == (False, True)
+
+
 def test_the_download_is_the_certificate_itself(controller, certify, client):
     job_id = certify("iris")
     controller.load()

@@ -200,8 +200,8 @@ def verify(client: Client, certificate: Certificate) -> tuple[bool, str]:
     Returns
     -------
     tuple of bool and str
-        Whether signature and time are right; the verdict it states, or why it is
-        not believed.
+        Whether signature and time are right and nothing was revoked; the verdict it
+        states, or why it is not believed.
     """
     from myia_sdk.certification.keys import trusted_keys
     from myia_sdk.certification.report import Verdict
@@ -213,7 +213,12 @@ def verify(client: Client, certificate: Certificate) -> tuple[bool, str]:
         signer = Signer.load(settings.myia_signing_key, settings.myia_home)
         keys.append(signer.public_key)
     try:
-        found = certificate.verify(keys, None, accept=tuple(Verdict))
+        found = certificate.verify(
+            keys,
+            None,
+            revoked=client.certificate_store.revocations(),
+            accept=tuple(Verdict),
+        )
     except CertificateError as error:
         return False, str(error)
     return True, found.verdict.value

@@ -48,9 +48,15 @@ class CertificatesController(Controller):
 
     def load(self) -> None:
         """Load the latest certificate of each model, region and suite."""
+        from myia_sdk.certification.revocation import RevocationKind
+
         cells: dict[str, dict[str, Any]] = {}
-        for row in self.client.certificate_store.rows():
+        store = self.client.certificate_store
+        revoked = store.revocations()
+        for row in store.rows():
             cell = certificate_cell(row)
+            found = revoked.find(RevocationKind.CERTIFICATE, cell["id"])
+            cell["is_revoked"] = found is not None
             key = json.dumps(
                 [cell["model"], cell["region"]],
                 ensure_ascii=False,
@@ -226,7 +232,7 @@ def certificate_cell(row: Mapping[str, Any]) -> dict[str, Any]:
         "expires_at": _moment(row.get("expires_at")),
         "subject": str(row.get("subject") or ""),
         "key": str(row.get("key_id") or ""),
-        "is_revoked": bool(row.get("is_revoked")),
+        "is_revoked": False,
     }
 
 

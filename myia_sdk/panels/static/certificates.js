@@ -12,7 +12,7 @@ function cellView(panel, cell) {
   const age = words.duration(panel.now() - cell.issued_at);
   const left = cell.expires_at ? cell.expires_at - panel.now() : null;
   const standing = certificateState(panel, cell);
-  const expiry = left === null ? "" : left > 0
+  const expiry = cell.is_revoked ? words.t("certificate.revoked") : left === null ? "" : left > 0
     ? words.t("certificate.expires_in", { time: words.duration(left) }) : words.t("certificate.expired");
   const isOpen = state.chosen && state.chosen.job_id === cell.job_id;
   return h("div", { class: "myia-cell" },
