@@ -200,7 +200,7 @@ class Client(Registering, Operations):
             timeout=to_timedelta(timeout, "timeout"),
             max_retries=max_retries,
             tags=to_tags(tags),
-        )
+        ).filled(self.administration.defaults())
         new = self.prepare(
             model,
             draft,
@@ -338,7 +338,7 @@ class Client(Registering, Operations):
             timeout=to_timedelta(timeout, "timeout"),
             max_retries=max_retries,
             tags=to_tags(tags),
-        )
+        ).filled(self.administration.defaults())
         return Batch.submit(
             self,
             models,

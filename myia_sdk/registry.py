@@ -215,7 +215,7 @@ def _submit(
     jobs = [
         client.prepare(
             entry.model,
-            Draft(),
+            Draft().filled(client.administration.defaults()),
             suite=entry.suite,
             dataset=entry.dataset,
             region=region,
@@ -242,7 +242,7 @@ def schedule_entry(
     chosen = scheduler_id or f"certify-{entry.name}{place}"
     job = client.prepare(
         entry.model,
-        Draft(tags=("scheduled",)),
+        Draft(tags=("scheduled",)).filled(client.administration.defaults()),
         suite=entry.suite,
         dataset=entry.dataset,
         region=region,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from myia_sdk.errors import InvalidJobError
 from myia_sdk.queue.options import Backoff, milliseconds
@@ -12,6 +12,7 @@ from myia_sdk.queue.options import Backoff, milliseconds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from myia_sdk.queue.defaults import QueueDefaults
     from myia_sdk.waiting import Seconds
 
 #: From 2 s as in the original system; half of it random, so that jobs which failed
@@ -47,6 +48,16 @@ class Draft:
                 raise InvalidJobError(
                     f"{tag!r} is not a tag: use text without commas, not empty."
                 )
+
+    def filled(self, defaults: QueueDefaults) -> Self:
+        """Return the draft with the queue's defaults where it says nothing."""
+        return replace(
+            self,
+            timeout=defaults.timeout if self.timeout is None else self.timeout,
+            max_retries=(
+                defaults.max_retries if self.max_retries is None else self.max_retries
+            ),
+        )
 
     def labels(self, **facts: str | None) -> dict[str, str]:
         """Return the labels of a job; empty ones are left out."""

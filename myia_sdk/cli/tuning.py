@@ -1,4 +1,4 @@
-"""``myia limit``, ``change``, ``obliterate`` and ``acl``: rarer administration."""
+"""Rarer administration: limits, defaults, changes of a job, obliterate, ACL rules."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ JobId = Annotated[str, typer.Argument(help="Job id.")]
 def install(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(limit)
+    app.command()(defaults)
     app.command()(change)
     app.command()(obliterate)
     app.command()(acl)
@@ -49,6 +50,32 @@ def _say_limits(administration: QueueAdministration) -> None:
     console.print(f"Jobs at once: {at_once or 'any number'}.")
     window = "any number" if rate is None else f"{rate.maximum} per {rate.duration}"
     console.print(f"Starts: {window}.")
+
+
+def defaults(
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Seconds of an attempt; 0: not set.")
+    ] = None,
+    max_retries: Annotated[
+        int | None, typer.Option(min=-1, max=100, help="Retries; -1: not set.")
+    ] = None,
+) -> None:
+    """Set what jobs of the queue get whose submitter says nothing, and show it."""
+    from myia_sdk.queue.defaults import QueueDefaults
+
+    with open_client() as client:
+        now = client.administration.defaults()
+        limit_of = now.timeout if timeout is None else timedelta(seconds=timeout)
+        retries = now.max_retries if max_retries is None else max_retries
+        if timeout is not None or max_retries is not None:
+            now = QueueDefaults(
+                timeout=limit_of or None,
+                max_retries=None if retries == -1 else retries,
+            )
+            client.administration.set_defaults(now)
+        console.print(f"Longest run of an attempt: {now.timeout or 'not set'}.")
+        shown = "not set" if now.max_retries is None else now.max_retries
+        console.print(f"Retries after the first attempt: {shown}.")
 
 
 def change(

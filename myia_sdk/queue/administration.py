@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from redis.cluster import RedisCluster
 
 from myia_sdk.errors import ConfigurationError, QueueError
+from myia_sdk.queue.defaults import QueueDefaults
 from myia_sdk.queue.job import JobState, RateLimit
 from myia_sdk.queue.jobcontrol import Cancellation, JobControl
 from myia_sdk.queue.metrics import Metrics
@@ -297,6 +298,21 @@ class QueueAdministration(JobControl):
         if maximum is None or duration is None:
             return None
         return RateLimit(int(maximum), timedelta(milliseconds=int(duration)))
+
+    def set_defaults(self, defaults: QueueDefaults) -> None:
+        """Replace the defaults of jobs whose submitter says nothing."""
+        key, fields = self._store.keys.sdk("defaults"), defaults.to_hash()
+        commands: list[tuple[str | int, ...]] = [("DEL", key)]
+        if fields:
+            commands.append(
+                ("HSET", key, *(part for f in fields.items() for part in f))
+            )
+        self._store.batch(commands, transaction=True)
+
+    def defaults(self) -> QueueDefaults:
+        """Return the defaults of the queue; without any, all are ``None``."""
+        found = self._store.command("HGETALL", self._store.keys.sdk("defaults"))
+        return QueueDefaults.from_hash(found)
 
     def _settings(self, *names: str) -> list[str | None]:
         return list(self._store.command("HMGET", self._store.keys.meta, *names))

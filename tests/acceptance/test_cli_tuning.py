@@ -49,6 +49,19 @@ def test_limits_are_set_shown_and_removed(myia, store):
     assert administration.rate_limit() is None
 
 
+def test_defaults_are_set_one_by_one_shown_and_removed(myia, store):
+    administration = QueueAdministration(store)
+    assert myia("defaults", "--timeout", "90").exit_code == 0
+    shown = myia("defaults", "--max-retries", "0").stdout
+    assert "0:01:30" in shown
+    assert administration.defaults().timeout == timedelta(seconds=90)
+    assert administration.defaults().max_retries == 0
+    myia("defaults", "--timeout", "0", "--max-retries", "-1")
+    assert "not set" in myia("defaults").stdout
+    assert administration.defaults().timeout is None
+    assert administration.defaults().max_retries is None
+
+
 def test_delay_priority_and_data_of_a_job_are_changed(myia, store, tmp_path):
     delayed = JobOptions(delay=timedelta(hours=1))
     job = store.add(NewJob(name="certify", data={"a": 1}, options=delayed))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.naive_bayes import GaussianNB
 
 from myia_sdk import Client, Settings
 from myia_sdk.errors import ConfigurationError, InvalidJobError, InvalidTransitionError
 from myia_sdk.queue import JobOptions, JobState, NewJob
+from myia_sdk.queue.defaults import QueueDefaults
 
 
 @pytest.fixture
@@ -49,3 +52,29 @@ def test_limits_of_the_queue(client):
     assert client.administration.rate_limit() is None
     with pytest.raises(ConfigurationError, match="0"):
         client.set_concurrency(0)
+
+
+def test_defaults_of_the_queue_stand_between_argument_and_settings(client):
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    model = GaussianNB().fit(X, y)
+
+    def submit(**options):
+        options |= {"suite": "classifier-baseline", "dataset": (X, y)}
+        return client.submit(model, **options).job
+
+    settled = submit()
+    assert settled.max_attempts == 1 + client.settings.certification_max_retries
+    assert "timeout" not in settled.fields
+    defaults = QueueDefaults(timeout=timedelta(seconds=90), max_retries=1)
+    client.administration.set_defaults(defaults)
+    assert client.administration.defaults() == defaults
+    settled = submit()
+    assert (settled.max_attempts, settled.fields["timeout"]) == (2, "90000")
+    settled = submit(max_retries=0, timeout=5)
+    assert (settled.max_attempts, settled.fields["timeout"]) == (1, "5000")
+    client.administration.set_defaults(QueueDefaults())
+    assert client.administration.defaults() == QueueDefaults()
+    with pytest.raises(ConfigurationError, match="-1"):
+        QueueDefaults(max_retries=-1)
+    with pytest.raises(ConfigurationError, match="millisecond"):
+        QueueDefaults(timeout=timedelta(0))
