@@ -94,8 +94,7 @@ def follow(
     limit = to_seconds(timeout)
     deadline = None if limit is None else time.monotonic() + limit
     reader = EventReader(store.redis, store.keys)
-    reader.pin()
-    jobs = read_jobs(store, job_ids)
+    jobs = _first_look(reader, store, job_ids, deadline)
     read_at = time.monotonic()
     away_since: float | None = None
     changed = set(job_ids)
@@ -121,6 +120,26 @@ def follow(
                 raise
             changed = set()
             time.sleep(min(block.total_seconds(), OUTAGE_PAUSE_SECONDS))
+
+
+def _first_look(
+    reader: EventReader,
+    store: JobStore,
+    job_ids: Sequence[str],
+    deadline: float | None,
+) -> dict[str, Job]:
+    """Pin the stream and read the jobs, also while the server is restarting."""
+    give_up = time.monotonic() + OUTAGE_SECONDS
+    if deadline is not None:
+        give_up = min(give_up, deadline)
+    while True:
+        try:
+            reader.pin()
+            return read_jobs(store, job_ids)
+        except QueueConnectionError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(OUTAGE_PAUSE_SECONDS)
 
 
 def read_jobs(store: JobStore, job_ids: Sequence[str]) -> dict[str, Job]:

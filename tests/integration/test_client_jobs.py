@@ -31,6 +31,7 @@ from myia_sdk.errors import (
     InvalidTransitionError,
     JobFailedError,
     JobNotFoundError,
+    QueueConnectionError,
     UnknownModelError,
     WaitTimeoutError,
 )
@@ -342,6 +343,20 @@ def test_wait_survives_a_restart_of_the_server(own_redis_server, tmp_path):
         follow(client.queue, [job.id], timeout=SECONDS, on_change=lambda _: begun.set())
         other.join()
         assert job.refresh().job.failed_reason == "after the restart"
+
+
+def test_wait_may_begin_while_the_server_is_away(own_redis_server, tmp_path):
+    settings = Settings(redis_url=own_redis_server.url, myia_home=tmp_path)
+    with Client(settings) as client:
+        job = client.submit(GOOD, suite=SUITE, dataset=DATA)
+        job.cancel()
+        own_redis_server.kill()
+        with pytest.raises(QueueConnectionError):
+            follow(client.queue, [job.id], timeout=0.1)
+        back = threading.Timer(1.0, own_redis_server.start)
+        back.start()
+        assert follow(client.queue, [job.id], timeout=SECONDS)[job.id].is_finished
+        back.join()
 
 
 def test_worker_ends_with_the_process_that_asked_for_it(redis_server, tmp_path):
