@@ -26,6 +26,14 @@ AIMOCK = Path("node_modules/@copilotkit/aimock/dist/cli.js")
 INTEROP = Path(__file__).parents[1] / "interop"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "chat_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.chat)
+            # One server, and its measurements, for all of them.
+            item.add_marker(pytest.mark.xdist_group("chat"))
+
+
 def require(missing: object, what: str) -> None:
     """Skip where an optional program is missing; in CI that is a failure."""
     if missing:
