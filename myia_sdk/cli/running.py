@@ -121,5 +121,8 @@ def board(
         from myia_sdk.served.app import run as serve
     except ImportError as error:
         raise MissingExtraError("board", "the served board") from error
+    # Where the board is, and warnings about who can reach it, are for the user.
+    logging.getLogger().setLevel(logging.INFO)
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)
     with open_client() as client:
         serve(client, is_read_only=read_only)

@@ -14,6 +14,7 @@ from tornado.routing import Rule
 from tornado.web import Application, RedirectHandler, RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from myia_sdk.errors import ConfigurationError
 from myia_sdk.panels.assets import script, style
 from myia_sdk.panels.controllers.base import Controller, ControllerOptions
 from myia_sdk.panels.controllers.certificates import CertificatesController
@@ -253,9 +254,15 @@ async def serve(
     settings = client.settings
     warn_of_exposure(settings)
     board = Board(client, is_read_only=is_read_only)
-    server = board.application().listen(
-        settings.bull_board_port, address=settings.bull_board_host
-    )
+    host, port = settings.bull_board_host, settings.bull_board_port
+    try:
+        server = board.application().listen(port, address=host)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The board cannot listen on {host}:{port}: {error.strerror or error}. "
+            "Set BULL_BOARD_PORT to a free port, or BULL_BOARD_HOST to an address of "
+            "this machine."
+        ) from error
     ended = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):

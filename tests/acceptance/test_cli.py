@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -195,6 +196,16 @@ def test_process_ends_with_the_exit_code_and_the_line(environment):
     assert result.returncode == 1
     assert result.stderr.startswith("myia: Job 'nojob' does not exist")
     assert result.stderr.count("\n") == 1
+
+
+def test_board_says_that_its_port_is_taken(environment):
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = str(holder.getsockname()[1])
+        result = run("board", environment=environment | {"BULL_BOARD_PORT": port})
+    assert result.returncode == 1
+    assert "BULL_BOARD_PORT" in result.stderr
+    assert port in result.stderr
+    assert result.stderr.startswith("myia: ")
 
 
 def test_pause_is_shown_and_lifted(environment):
