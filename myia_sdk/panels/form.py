@@ -74,6 +74,18 @@ def choice_field(name: str, label: str, options: list[tuple[str, str]]) -> Field
     return Field(control, name)
 
 
+def several_field(name: str, label: str, options: list[str]) -> Field:
+    """Return a field to choose any number of options; its value is a tuple."""
+    control = ipywidgets.SelectMultiple(
+        options=options,
+        rows=len(options),
+        description=label,
+        style=_LABEL_STYLE,
+        layout=_wide(),
+    )
+    return Field(control, name)
+
+
 class FormPanel(Displayed, ipywidgets.VBox):
     """A form with a message line.
 

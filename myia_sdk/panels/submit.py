@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from myia_sdk.panels.controllers.base import ControllerOptions
-from myia_sdk.panels.controllers.form import ENDPOINT_KINDS, SOURCES
+from myia_sdk.panels.controllers.form import ENDPOINT_KINDS, REGIONS, SOURCES
 from myia_sdk.panels.controllers.submit import SubmitController
 from myia_sdk.panels.form import (
     Field,
@@ -16,6 +16,7 @@ from myia_sdk.panels.form import (
     Runner,
     choice_field,
     in_thread,
+    several_field,
     text_field,
 )
 from myia_sdk.panels.guard import KeyGuard
@@ -34,7 +35,7 @@ _TEXT_FIELDS = (
     "url",
     "model_id",
     "secret",
-    "regions",
+    "more_regions",
     "priority",
     "delay",
     "timeout",
@@ -100,8 +101,9 @@ class SubmitPanel(FormPanel):
             "features": choice_field("features", say("submit.features"), []),
             "target": choice_field("target", say("submit.target"), []),
             "suite": choice_field("suite", say("submit.suite"), []),
-            "regions": text_field(
-                "regions", say("submit.regions"), say("submit.regions.hint")
+            "regions": several_field("regions", say("submit.regions"), list(REGIONS)),
+            "more_regions": text_field(
+                "more_regions", say("submit.more_regions"), say("submit.regions.hint")
             ),
             "priority": text_field("priority", say("submit.priority"), value="0"),
             "delay": text_field("delay", say("submit.delay"), "0"),
@@ -144,6 +146,7 @@ class SubmitPanel(FormPanel):
             "target",
             "suite",
             "regions",
+            "more_regions",
         )
         rest = ("priority", "delay", "timeout", "retries", "tags")
         self.options_box = ipywidgets.Accordion(
@@ -258,12 +261,14 @@ class SubmitPanel(FormPanel):
             return
         field = next(f for f in self.fields.values() if f.control is change["owner"])
         self._touched.add(field.name)
-        self.controller.change(field.name, str(change["new"] or ""))
+        new = change["new"]
+        text = ",".join(new) if isinstance(new, tuple) else str(new or "")
+        self.controller.change(field.name, text)
         if field.name in {"source", "model", "features", "suite", "target"}:
             self._refresh()
         else:
             self._show_errors()
-            if field.name == "regions":
+            if field.name in {"regions", "more_regions"}:
                 self._show_suite()
 
     def _on_look(self, _: object) -> None:

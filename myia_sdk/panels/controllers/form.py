@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 SOURCES = ("variable", "registered", "file", "endpoint")
 #: Kinds of endpoints that the form offers.
 ENDPOINT_KINDS = ("openai", "openai-embedding", "bedrock")
+#: Regions that the form suggests; any other name can be typed beside them.
+REGIONS = (
+    "us-east-1",
+    "us-west-2",
+    "eu-west-1",
+    "eu-central-1",
+    "ap-southeast-1",
+    "ap-northeast-1",
+)
 #: Prefix of a target that is a column of the chosen table.
 COLUMN = "column:"
 
@@ -45,6 +54,7 @@ class FormValues(NamedTuple):
     target: str = ""
     suite: str = "classifier-baseline"
     regions: str = ""
+    more_regions: str = ""
     priority: str = "0"
     delay: str = ""
     timeout: str = ""
@@ -197,8 +207,8 @@ class SubmitForm(Controller):
             self.look()
 
     def regions(self) -> list[str]:
-        """Return the regions typed, each once."""
-        return _split(self.values.regions)
+        """Return the regions chosen and typed, each once."""
+        return _split(f"{self.values.regions},{self.values.more_regions}")
 
     def tags(self) -> list[str]:
         """Return the tags typed, each once."""

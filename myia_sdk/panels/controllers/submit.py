@@ -40,7 +40,7 @@ class SubmitController(SubmitForm):
             "features": self._features_error,
             "target": self._target_error,
             "suite": self._suite_error,
-            "regions": self._regions_error,
+            "more_regions": self._regions_error,
             "priority": lambda: self._integer_error("priority", PRIORITY_LIMIT),
             "delay": lambda: self._seconds_error("delay", 0),
             "timeout": lambda: self._seconds_error("timeout", 0.001),
