@@ -33,13 +33,15 @@ def demo(
     ] = 300.0,
 ) -> None:
     """Certify three real models on real data; one of them must fail."""
-    from myia_sdk.cli.demonstration import Demonstration
+    from myia_sdk.cli.demonstration import Demonstration, make_exhibits
     from myia_sdk.client import Client
 
+    # First, since it fails where scikit-learn is missing: no server for nothing.
+    exhibits = make_exhibits()
     console.print("Starting a server and a worker ...")
     with Client.local(workers=1) as client:
         console.print(client.describe(), highlight=False, soft_wrap=True)
-        is_as_expected = Demonstration(client, console).run(timeout)
+        is_as_expected = Demonstration(client, console).run(exhibits, timeout)
     raise typer.Exit(0 if is_as_expected else 1)
 
 
