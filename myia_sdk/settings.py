@@ -337,6 +337,12 @@ class Settings(BaseSettings):
             raise _configuration_error(error) from None
         except SettingsError as error:
             raise ConfigurationError(f"The settings cannot be read: {error}") from None
+        except (OSError, UnicodeError) as error:
+            # The text of a decoding error would quote the file, and so its secrets.
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise ConfigurationError(
+                f"The file .env of {str(Path.cwd())!r} cannot be read: {why}."
+            ) from None
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 -- pydantic-settings' hook

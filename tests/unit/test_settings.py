@@ -167,3 +167,12 @@ def test_environment_round_trip(monkeypatch):
 def test_home_is_expanded():
     assert Settings().myia_home == Path.home() / ".myia"
     assert pickle.loads(pickle.dumps(Settings().myia_home)).is_absolute()
+
+
+def test_unreadable_file_is_a_clear_error_without_its_content(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_bytes(b"REDIS_PASSWORD=canary\xff\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="UTF-8") as caught:
+        Settings()
+    assert "canary" not in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
