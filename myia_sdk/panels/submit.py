@@ -248,11 +248,18 @@ class SubmitPanel(FormPanel):
             for one in checks
         ]
         title = escape(say("submit.checks", suite=controller.values.suite))
-        requests = controller.estimated_requests()
-        note = ""
-        if requests is not None:
-            note = f"<p>{escape(say('submit.requests', count=requests))}</p>"
+        note = self._estimate_note()
         self.suite_table.value = f"<p><b>{title}</b></p>{table(heads, rows)}{note}"
+
+    def _estimate_note(self) -> str:
+        expected, say = self.controller.estimate(), self.controller.say
+        if expected is None:
+            return ""
+        cost = say("submit.no_prices")
+        if expected.cost is not None:
+            cost = say("submit.cost", cost=f"{expected.cost:.4f}")
+        requests = say("submit.requests", count=expected.requests)
+        return f"<p>{escape(requests)}<br>{escape(cost)}</p>"
 
     # What people do.
 

@@ -121,6 +121,52 @@ def test_several_regions_make_a_batch(form, client):
     assert all(job.id in form.message.value for job in jobs)
 
 
+CHAT = """
+[suite]
+id = "mine"
+version = "1"
+kind = "chat"
+{prices}
+[[check]]
+id = "availability"
+params = {{ requests = 3 }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("prices", "text"),
+    [
+        ("prices = { prompt = 1000.0, completion = 2000.0 }", "1.8000"),
+        ("", "no price table"),
+    ],
+)
+def test_the_cost_is_estimated_for_each_region(form, tmp_path, prices, text):
+    suite = tmp_path / "mine.toml"
+    suite.write_text(CHAT.format(prices=prices))
+    form.controller.change("suite", str(suite))
+    browser_sets(form.fields["regions"].control, index=[0, 1])
+    assert "requests to the model: 6" in form.suite_table.value
+    assert text in form.suite_table.value
+
+
+def test_prices_of_a_registered_model_come_before_those_of_the_suite(form, client):
+    from datetime import UTC, datetime
+
+    from myia_sdk.registry import Entry
+
+    model = {"kind": "openai", "name": "m", "options": {"prices": {"prompt": 0.0}}}
+    entry = Entry(
+        name="m", model=model, suite="chat-baseline", registered_at=datetime.now(UTC)
+    )
+    client.registry.put(entry)
+    form.controller.load()
+    form.controller.change("source", "registered")
+    form.controller.change("suite", "chat-baseline")
+    assert form.controller.estimate().cost == 0.0
+    form.controller.change("source", "variable")
+    assert form.controller.estimate().cost is None
+
+
 WRONG = [
     ("priority", "-1", "whole number"),
     ("priority", "1.5", "whole number"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from myia_sdk.errors import MyiaError
 from myia_sdk.panels.controllers.base import Controller, ControllerOptions
+from myia_sdk.panels.controllers.estimate import Estimate, estimate
 from myia_sdk.panels.controllers.namespace import (
     ColumnVariable,
     ModelVariable,
@@ -17,7 +19,7 @@ from myia_sdk.panels.controllers.namespace import (
 from myia_sdk.panels.permissions import ActionRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from myia_sdk.certification.report import Threshold
     from myia_sdk.certification.suites import Suite
@@ -97,6 +99,7 @@ class SubmitForm(Controller):
         self.values = FormValues()
         self.models: list[ModelVariable] = []
         self.registered: list[str] = []
+        self._prices: dict[str, Mapping[str, float]] = {}
         self.tables: list[TableVariable] = []
         self.columns: list[ColumnVariable] = []
         self.suites: list[str] = []
@@ -107,7 +110,9 @@ class SubmitForm(Controller):
         from myia_sdk.certification.suites import list_suites
 
         self.suites = list_suites()
-        self.registered = [entry.name for entry in self.client.registry.entries()]
+        entries = self.client.registry.entries()
+        self.registered = [entry.name for entry in entries]
+        self._prices = {one.name: _prices_of(one.model) for one in entries}
         self.look()
 
     def look(self) -> None:
@@ -176,21 +181,17 @@ class SubmitForm(Controller):
             for spec in suite.checks
         ]
 
-    def estimated_requests(self) -> int | None:
-        """Return how many requests the suite sends to a remote model, None: none."""
+    def estimate(self) -> Estimate | None:
+        """Return what the suite asks of a remote model; None when it asks nothing."""
         suite = self.suite()
         if suite is None or suite.kind not in {"chat", "embedding"}:
             return None
-        total = 0
-        for spec in suite.checks:
-            numbers = [
-                value
-                for key, value in spec.params.items()
-                if key in {"requests", "repetitions", "repeats", "samples", "limit"}
-                and isinstance(value, int)
-            ]
-            total += max(numbers, default=1)
-        return total * max(1, len(self.regions()))
+        own = self._prices.get(self._registered_model())
+        prices = own or _usable_prices(suite.prices)
+        return estimate(suite, prices, max(1, len(self.regions())))
+
+    def _registered_model(self) -> str:
+        return self.values.model if self.values.source == "registered" else ""
 
     def change(self, field: str, value: str) -> None:
         """Take what was typed or chosen.
@@ -219,6 +220,21 @@ def _keep(name: str, names: list[str]) -> str:
     if name in names:
         return name
     return names[0] if names else ""
+
+
+def _prices_of(model: Mapping[str, Any]) -> Mapping[str, float]:
+    options = model.get("options")
+    return _usable_prices(options.get("prices") if isinstance(options, dict) else None)
+
+
+def _usable_prices(prices: object) -> Mapping[str, float]:
+    # The registry is text of Redis: what is no price is left out of an estimate.
+    table = prices if isinstance(prices, Mapping) else {}
+    return {
+        key: value
+        for key in ("prompt", "completion")
+        if isinstance(value := table.get(key), int | float) and value >= 0
+    }
 
 
 def _split(text: str) -> list[str]:
