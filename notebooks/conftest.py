@@ -9,14 +9,13 @@ import tempfile
 import pytest
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item):
-    """Set MYIA_HOME while a notebook of this directory runs."""
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Set MYIA_HOME before a notebook of this directory runs."""
     del item
-    home = tempfile.mkdtemp(prefix="myia-notebook-")
-    os.environ["MYIA_HOME"] = home
-    try:
-        return (yield)
-    finally:
-        del os.environ["MYIA_HOME"]
-        shutil.rmtree(home, ignore_errors=True)
+    os.environ["MYIA_HOME"] = tempfile.mkdtemp(prefix="myia-notebook-")
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Forget the notebook's home."""
+    del item
+    shutil.rmtree(os.environ.pop("MYIA_HOME"), ignore_errors=True)

@@ -36,6 +36,7 @@ from myia_sdk.errors import (
     WaitTimeoutError,
 )
 from myia_sdk.waiting import follow
+from tests.coroutines import run_coroutine
 
 SECONDS = 120
 SUITE = "classifier-baseline"
@@ -149,7 +150,7 @@ def test_await_and_retry(client):
         second = await job
         return f"{first.verdict} {second.verdict}"
 
-    assert asyncio.run(asyncio.wait_for(certify(), SECONDS)) == "failed failed"
+    assert run_coroutine(asyncio.wait_for(certify(), SECONDS)) == "failed failed"
 
 
 def test_registered_models_are_certified_together_and_again(client):

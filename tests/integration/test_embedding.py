@@ -76,7 +76,8 @@ def test_the_by_product_of_a_chat_model_is_not(chat_server):
             model=reference, suite=FEW, parameters={"request_timeout": 240}
         )
     )
-    assert report.verdict is Verdict.FAILED
+    # A warning or a failure: the server's arithmetic varies with its batches.
+    assert report.verdict is not Verdict.CERTIFIED
     assert report.check("dimension").outcome is Outcome.PASSED
     assert report.check("paraphrase").outcome is not Outcome.PASSED
     assert report.check("anisotropy").value > 0.5

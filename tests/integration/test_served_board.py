@@ -22,6 +22,7 @@ from tornado.websocket import websocket_connect
 from myia_sdk.errors import ConfigurationError
 from myia_sdk.served.gate import FAILURES_ALLOWED, Gate
 from tests.conftest import free_port
+from tests.coroutines import run_coroutine
 from tests.integration.panel_probe import Jobs
 
 PASSWORD = "right-password"
@@ -82,10 +83,12 @@ def running_board(server, queue: str, home, *arguments: str):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as process:
-        board = Board(port)
-        wait_for_board(board, process)
-        yield board
-        process.terminate()
+        try:
+            board = Board(port)
+            wait_for_board(board, process)
+            yield board
+        finally:
+            process.terminate()
         output = process.communicate(timeout=15)[0].decode()
         assert process.returncode == 0, output
         assert PASSWORD not in output
@@ -210,7 +213,7 @@ def test_websockets_stand_behind_the_gate(board):
             await refused(Origin="https://evil.example", **basic()),
         ]
 
-    assert asyncio.run(all_of_them()) == [401, 401, 403]
+    assert run_coroutine(all_of_them()) == [401, 401, 403]
 
 
 async def close(socket) -> None:
@@ -232,7 +235,7 @@ async def converse(board, *events: dict, until, **headers: str) -> list[dict]:
 
 
 def test_a_visitor_sees_the_queue_and_acts_on_it(board, client_of_board):
-    heard = asyncio.run(
+    heard = run_coroutine(
         converse(
             board,
             {"event": "hello"},
@@ -270,7 +273,7 @@ def test_nonsense_closes_or_is_answered_but_never_breaks_the_board(board):
         await close(socket)
 
     for text in ("{", "[]", "null", '{"event": 5}', '{"event": "hello", "view": []}'):
-        asyncio.run(send(text))
+        run_coroutine(send(text))
     assert board.get(**basic()).status == 200
 
 
@@ -283,7 +286,7 @@ def test_metrics_are_prometheus_text(board, client_of_board):
 
 def test_a_read_only_board_refuses_changes(redis_server, home, queue_name):
     with running_board(redis_server, queue_name, home, "--read-only") as board:
-        heard = asyncio.run(
+        heard = run_coroutine(
             converse(
                 board,
                 {"event": "hello"},
