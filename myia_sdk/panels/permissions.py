@@ -33,6 +33,8 @@ class Action(StrEnum):
     CONCURRENCY = "concurrency"
     RATE_LIMIT = "rate_limit"
     UNSCHEDULE = "unschedule"
+    RESCHEDULE = "reschedule"
+    RUN_NOW = "run_now"
     EXPORT = "export"
     VERIFY = "verify"
     DOWNLOAD = "download"

@@ -277,6 +277,8 @@ CHANGES = [
     {"event": "drain"},
     {"event": "obliterate"},
     {"event": "unschedule", "id": "x"},
+    {"event": "reschedule", "id": "x", "seconds": 60},
+    {"event": "run_now", "id": "x"},
 ]
 
 
@@ -366,6 +368,55 @@ def test_queue_details_load_server_and_schedulers(client, monitor):
     monitor.handle({"event": "unschedule", "id": "nightly"})
     confirm(monitor)
     assert monitor.snapshot()["schedulers"] == []
+
+
+@pytest.fixture
+def nightly(client, monitor):
+    from myia_sdk.queue.job import NewJob
+
+    template = NewJob(name="certify", data={"a": 1}, labels={"model": "tree"})
+    client.scheduling.upsert(
+        "nightly", pattern="0 3 * * *", tz="Europe/Paris", limit=9, template=template
+    )
+    monitor.handle({"event": "queue_details", "is_open": True})
+
+
+def test_a_scheduler_is_changed_and_keeps_its_job_zone_and_limit(
+    client, monitor, nightly
+):
+    monitor.handle({"event": "reschedule", "id": "nightly", "pattern": "5 4 * * *"})
+    changed = client.scheduling.get("nightly")
+    assert (changed.timetable.pattern, changed.timetable.limit) == ("5 4 * * *", 9)
+    assert changed.timetable.tz == "Europe/Paris"
+    assert (changed.name, changed.data) == ("certify", {"a": 1})
+    assert changed.labels == {"model": "tree"}
+    assert monitor.snapshot()["schedulers"][0]["pattern"] == "5 4 * * *"
+    monitor.handle({"event": "reschedule", "id": "nightly", "seconds": 7200})
+    assert client.scheduling.get("nightly").timetable.every == timedelta(hours=2)
+    assert monitor.snapshot()["schedulers"][0]["seconds"] == 7200
+
+
+@pytest.mark.parametrize(
+    "rule", [{"pattern": "x"}, {"seconds": 0}, {"seconds": "1"}, {}], ids=str
+)
+def test_a_wrong_rule_changes_no_scheduler(client, monitor, nightly, rule):
+    from myia_sdk.errors import MyiaError
+
+    with pytest.raises(MyiaError):
+        monitor.handle({"event": "reschedule", "id": "nightly", **rule})
+    assert client.scheduling.get("nightly").timetable.pattern == "0 3 * * *"
+
+
+def test_the_job_of_a_scheduler_runs_now_beside_its_schedule(client, monitor, nightly):
+    before = client.scheduling.get("nightly")
+    monitor.handle({"event": "run_now", "id": "nightly"})
+    (job,) = client.queue.page(JobState.WAITING)
+    assert client.queue.job(job.id).data == {"a": 1}
+    assert (job.labels["model"], job.scheduler_id) == ("tree", None)
+    assert job.id in monitor.notice["text"]
+    assert client.scheduling.get("nightly") == before
+    with pytest.raises(ActionRefusedError, match="gone"):
+        monitor.handle({"event": "run_now", "id": "nobody"})
 
 
 def test_retry_all_and_promote_all_after_confirmation(client, jobs, monitor):

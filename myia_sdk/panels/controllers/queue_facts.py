@@ -12,9 +12,9 @@ from myia_sdk.panels.controllers.base import (
     Event,
     Handler,
     number_of,
-    text_of,
 )
 from myia_sdk.panels.controllers.rows import to_ms
+from myia_sdk.panels.controllers.schedulers import SchedulerActions, scheduler_row
 from myia_sdk.panels.permissions import Action
 from myia_sdk.queue.job import JobState
 
@@ -55,6 +55,9 @@ class QueueFacts:
         self._schedulers: list[dict[str, Any]] = []
         self._server: dict[str, Any] | None = None
         self._is_open = False
+        self._scheduler_actions = SchedulerActions(
+            controller, lambda: self.load_slow(is_forced=True)
+        )
 
     def load(self) -> None:
         """Load what changes with every job."""
@@ -116,13 +119,7 @@ class QueueFacts:
             "clients": info.connected_clients,
         }
         self._schedulers = [
-            {
-                "id": scheduler.id,
-                "rule": scheduler.timetable.pattern or str(scheduler.timetable.every),
-                "next_at": to_ms(scheduler.next_run_at),
-                "runs": scheduler.iterations,
-            }
-            for scheduler in self._client.scheduling.list()
+            scheduler_row(scheduler) for scheduler in self._client.scheduling.list()
         ]
 
     def to_record(self) -> dict[str, Any]:
@@ -150,7 +147,7 @@ class QueueFacts:
             Action.RESUME: lambda _: self._set(Action.RESUME, administration.resume),
             Action.CONCURRENCY: self._on_concurrency,
             Action.RATE_LIMIT: self._on_rate_limit,
-            Action.UNSCHEDULE: self._on_unschedule,
+            **self._scheduler_actions.handlers(),
             "queue_details": self._on_queue_details,
         }
 
@@ -180,21 +177,6 @@ class QueueFacts:
             Action.RATE_LIMIT,
             lambda: administration.set_rate_limit(maximum, timedelta(seconds=seconds)),
         )
-
-    def _on_unschedule(self, event: Event) -> None:
-        name = text_of(event, "id")
-        self._controller.ask(
-            Action.UNSCHEDULE,
-            {"name": name, "count": 1},
-            lambda: self._unschedule(name),
-        )
-
-    def _unschedule(self, name: str) -> None:
-        self._client.scheduling.remove(name)
-        self._controller.notify(
-            "done", self._controller.say("done.unschedule", name=name)
-        )
-        self.load_slow(is_forced=True)
 
     def _on_queue_details(self, event: Event) -> None:
         self._is_open = event.get("is_open") is True

@@ -27,7 +27,7 @@ class Panel {
     this.startedAt = Date.now();
     this.ui = {
       selected: new Set(), compared: [], query: "", logFilter: "", follow: true, edit: null,
-      detailTab: "", isQueueOpen: false, clean: null, typed: "",
+      detailTab: "", isQueueOpen: false, clean: null, schedule: null, typed: "",
     };
     this.receive = this.receive.bind(this);
     this.onVisibility = () => this.beat();

@@ -106,9 +106,49 @@ function schedulersView(panel) {
       h("tbody", {}, state.schedulers.map((scheduler) => h("tr", { key: scheduler.id },
         h("td", {}, scheduler.id), h("td", {}, scheduler.rule), h("td", {}, words.date(scheduler.next_at)),
         h("td", { class: "myia-number" }, words.value(scheduler.runs)),
-        h("td", {}, panel.allows("unschedule") ? h("button", {
-          type: "button", class: "myia-button myia-small", onclick: () => panel.act("unschedule", { id: scheduler.id }),
-        }, words.t("action.remove")) : null))))));
+        h("td", {}, schedulerButtons(panel, scheduler)))))),
+    panel.ui.schedule ? scheduleForm(panel) : null);
+}
+
+function schedulerButtons(panel, scheduler) {
+  const { ui, words } = panel;
+  const { id } = scheduler;
+  const edit = () => {
+    ui.schedule = { id, kind: scheduler.pattern ? "pattern" : "seconds", value: String(scheduler.pattern || scheduler.seconds) };
+    panel.repaint();
+  };
+  const buttons = [
+    ["run_now", words.t("action.run_now"), () => panel.act("run_now", { id })],
+    ["reschedule", words.t("action.reschedule"), edit],
+    ["unschedule", words.t("action.remove"), () => panel.act("unschedule", { id })],
+  ];
+  return buttons.filter(([name]) => panel.allows(name)).map(([name, label, onclick]) => h("button", {
+    key: name, type: "button", class: "myia-button myia-small", "aria-label": `${label}: ${id}`, onclick,
+  }, label));
+}
+
+function scheduleForm(panel) {
+  const { ui, words } = panel;
+  const { schedule } = ui;
+  const close = () => { ui.schedule = null; panel.repaint(); };
+  return h("form", {
+    key: schedule.id, class: "myia-setting myia-schedule", "aria-label": words.t("scheduler.edit", { name: schedule.id }),
+    onsubmit: (event) => {
+      event.preventDefault();
+      const value = schedule.kind === "seconds" ? Number(schedule.value) : schedule.value;
+      panel.act("reschedule", { id: schedule.id, [schedule.kind]: value });
+      close();
+    },
+  },
+  h("span", {}, words.t("scheduler.edit", { name: schedule.id })),
+  h("label", {}, words.t("scheduler.rule"), h("select", {
+    class: "myia-input", value: schedule.kind, onchange: (event) => { schedule.kind = event.target.value; panel.repaint(); },
+  }, ["seconds", "pattern"].map((kind) => h("option", { key: kind, value: kind, selected: kind === schedule.kind }, words.t(`scheduler.kind.${kind}`))))),
+  h("label", {}, words.t(`scheduler.kind.${schedule.kind}`), h("input", {
+    class: "myia-input", required: true, value: schedule.value, oninput: (event) => { schedule.value = event.target.value; },
+  })),
+  h("button", { type: "submit", class: "myia-button myia-primary" }, words.t("save")),
+  h("button", { type: "button", class: "myia-button myia-quiet", onclick: close }, words.t("close")));
 }
 
 function queueView(panel) {
