@@ -165,6 +165,26 @@ def test_checks_appear_as_they_finish(client, jobs, monitor):
     ]
 
 
+def test_details_link_parent_and_children(client, jobs, monitor):
+    from myia_sdk.queue.job import NewJob
+
+    parent = jobs.delayed("whole")
+    key = client.queue.keys.job(parent)
+    child = client.queue.add(NewJob(name="part", parent_key=key))
+    monitor.handle({"event": "open", "id": parent})
+    children = monitor.snapshot()["detail"]["family"]["children"]
+    assert [one["id"] for one in children["pending"]["shown"]] == [child]
+    assert jobs.claim() == child
+    client.queue.complete(child, TOKEN, {"ok": True})
+    monitor.apply(Changes(moved={child}))
+    children = monitor.snapshot()["detail"]["family"]["children"]
+    assert (children["pending"]["total"], children["processed"]["total"]) == (0, 1)
+    monitor.handle({"event": "open", "id": child})
+    assert monitor.snapshot()["detail"]["family"]["parent"]["id"] == parent
+    monitor.handle({"event": "open", "id": jobs.waiting()})
+    assert monitor.snapshot()["detail"]["family"] is None
+
+
 def test_details_of_a_removed_job_say_so(client, jobs, monitor):
     job_id = jobs.waiting()
     monitor.handle({"event": "open", "id": job_id})

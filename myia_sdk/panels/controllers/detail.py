@@ -15,6 +15,7 @@ from myia_sdk.panels.controllers.rows import (
     timeline,
     to_ms,
 )
+from myia_sdk.queue.family import Family, Relative, read_family
 from myia_sdk.queue.job import Job, JobState
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class JobDetail:
         self._client = client
         self.job_id = job_id
         self._job = Job(id=job_id)
+        self._family = Family()
         self._is_cancelling = False
         self._lines: list[str] = []
         self._log_total = 0
@@ -53,9 +55,10 @@ class JobDetail:
         return self._job
 
     def load(self) -> None:
-        """Read the job and its log."""
+        """Read the job, its relatives and its log."""
         job = self._client.queue.job(self.job_id)
         self._job = job or Job(id=self.job_id, name=self._job.name)
+        self._family = read_family(self._client.queue, self.job_id)
         is_active = self._job.state is JobState.ACTIVE
         requested = self._client.administration.cancel_requested
         self._is_cancelling = is_active and self.job_id in requested([self.job_id])
@@ -83,6 +86,7 @@ class JobDetail:
             changes.is_reset
             or self.job_id in changes.moved
             or self.job_id in changes.progress
+            or not self._family.ids().isdisjoint(changes.moved)
         ):
             self.load()
 
@@ -101,6 +105,7 @@ class JobDetail:
         return {
             "row": job_row(job, is_cancelling=self._is_cancelling),
             "timeline": timeline(job),
+            "family": _family_record(self._family),
             "checks": check_rows(job.return_value) or list(self._checks.values()),
             "log": {"lines": self._lines, "total": self._log_total},
             "error": self._error(),
@@ -125,6 +130,25 @@ class JobDetail:
         if facts is not None:
             facts["verification"] = self._verification
         return facts
+
+
+def _family_record(family: Family) -> dict[str, Any] | None:
+    if family.parent is None and not any(c.total for c in family.children.values()):
+        return None
+    return {
+        "parent": None if family.parent is None else _relative_record(family.parent),
+        "children": {
+            kind: {
+                "shown": [_relative_record(one) for one in children.shown],
+                "total": children.total,
+            }
+            for kind, children in family.children.items()
+        },
+    }
+
+
+def _relative_record(relative: Relative) -> dict[str, Any]:
+    return {"id": relative.id, "key": relative.key, "is_here": relative.is_here}
 
 
 def certificate_of(return_value: object) -> Certificate | None:

@@ -15,6 +15,27 @@ function timelineView(panel, detail) {
     }));
 }
 
+function relativeView(panel, relative) {
+  if (!relative.is_here) return h("code", { key: relative.key, class: "myia-id", title: relative.key }, relative.key);
+  return h("button", {
+    key: relative.key, type: "button", class: "myia-button myia-small myia-relative", onclick: () => panel.act("open", { id: relative.id }),
+  }, relative.id);
+}
+
+function familyView(panel, detail) {
+  const { words } = panel;
+  const { family } = detail;
+  if (!family) return null;
+  const rows = family.parent ? [["parent", words.t("family.parent"), [family.parent], 1]] : [];
+  for (const kind of ["processed", "pending", "failed"]) {
+    const { shown, total } = family.children[kind];
+    if (total) rows.push([kind, words.t(`family.${kind}`, { count: words.count(total) }), shown, total]);
+  }
+  return h("div", { role: "group", "aria-label": words.t("family") }, h("dl", { class: "myia-family" }, rows.map(([kind, label, shown, total]) =>
+    h("div", { key: kind }, h("dt", {}, label), h("dd", {}, shown.map((one) => relativeView(panel, one)),
+      total > shown.length ? h("span", { class: "myia-muted" }, "…") : null)))));
+}
+
 function thresholdText(panel, check) {
   if (!check.threshold || check.threshold.passed === null || check.threshold.passed === undefined) return "–";
   const sign = { ">=": "≥", "<=": "≤", "==": "=" }[check.threshold.comparator] || check.threshold.comparator;
@@ -182,6 +203,7 @@ function detailView(panel) {
       h("button", { type: "button", class: "myia-button myia-quiet", onclick: () => panel.act("open", { id: "" }) }, words.t("close")))),
     row.state === "active" || row.progress !== null
       ? h("p", { class: "myia-step" }, progressView(panel, row), row.step ? h("span", { class: "myia-muted" }, row.step) : null) : null,
+    familyView(panel, detail),
     h("div", { class: "myia-detail-body" },
       timelineView(panel, detail),
       h("div", { class: "myia-detail-main" },
