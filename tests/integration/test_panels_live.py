@@ -81,10 +81,20 @@ def test_an_event_on_the_server_reaches_the_browser_as_a_difference(shown, comms
 
 
 def test_an_idle_queue_sends_nothing(shown, comms):
-    wait_until(lambda: len(feed_threads()) == 2)
-    time.sleep(1.0)
+    subscriber, looked = shown.view, threading.Event()
+
+    def look_again() -> None:
+        for _ in range(3):
+            subscriber.refresh(Changes(is_reset=True))
+            subscriber.tick()
+        looked.set()
+
+    shown._feed.submit(look_again)
+    assert looked.wait(10)
     before = len(sent(comms, shown))
-    time.sleep(2.5)
+    looked.clear()
+    shown._feed.submit(look_again)
+    assert looked.wait(10)
     assert len(sent(comms, shown)) == before
 
 
