@@ -12,10 +12,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import redis
+
+from tests.chromium import launched_chromium
 
 SCRUBBED_PREFIXES = ("REDIS_", "BULL_", "CERTIFICATION_", "MYIA_", "WORKER_HEALTH")
 #: ``valkey`` (the embedded server's binary) or ``redis`` (Debian's redis-server).
@@ -109,6 +112,13 @@ class RedisServer:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One chromium for all tests of a process."""
+    with launched_chromium() as launched:
+        yield launched
 
 
 @pytest.fixture(scope="session")

@@ -21,11 +21,10 @@ from playwright.sync_api import sync_playwright
 
 from myia_sdk import Client, Settings
 from tests.browser.conftest import (
-    CHROMIUM_ARGUMENTS,
     Notebook,
-    chromium_path,
     running_lab,
 )
+from tests.chromium import CHROMIUM_ARGUMENTS, chromium_path
 from tests.conftest import RedisServer, free_port
 from tests.integration.panel_probe import Jobs
 

@@ -7,7 +7,6 @@ import importlib.util
 import json
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,21 +22,9 @@ from typing import Any
 import nbformat
 import pytest
 
+from tests.chromium import chromium_path, require
 from tests.conftest import RedisServer
 
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    # Containers have a /dev/shm of 64 MB.
-    "--disable-dev-shm-usage",
-    # Without network names must fail at once instead of timing out.
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
-]
 #: Where screenshots go; CI keeps the folder.
 SCREENSHOTS = Path(os.environ.get("TEST_SCREENSHOTS", "build/screenshots"))
 ROOT = Path(__file__).parents[2]
@@ -52,23 +39,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("browser"))
 
 
-def require(is_there: object, what: str) -> None:
-    """Skip where a tool is missing; in CI its absence is a failure."""
-    if is_there:
-        return
-    if os.environ.get("CI"):
-        pytest.fail(f"{what} is missing; .ci/run installs it")
-    pytest.skip(f"{what} is not installed")
-
-
 def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-
-
-def chromium_path() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    require(found, "chromium")
-    return str(found)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -197,19 +169,6 @@ def wait_for_lab(
         else:
             return lab
     raise RuntimeError("JupyterLab did not start:\n" + (base / "lab.log").read_text())
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    require(importlib.util.find_spec("playwright"), "playwright")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS
-        )
-        yield launched
-        launched.close()
 
 
 class Notebook:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,30 +9,25 @@ import pytest
 
 from myia_sdk.queue.job import JobOptions, JobState, NewJob
 from myia_sdk.queue.workers import worker_client_name
-from tests.interop.conftest import LEASE, missing, until
+from tests.interop.conftest import LEASE, until
 
-pytestmark = [pytest.mark.node, pytest.mark.browser]
+pytestmark = [
+    pytest.mark.node,
+    pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),
+]
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 TOKEN = "myia:one"
 
 
 @pytest.fixture
-def page():
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        missing("chromium is not installed: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox"]
-        )
-        page = browser.new_page(viewport={"width": 1500, "height": 1100})
-        page.set_default_timeout(15_000)
-        page.route("https://**", lambda route: route.abort())
-        yield page
-        browser.close()
+def page(browser):
+    page = browser.new_page(viewport={"width": 1500, "height": 1100})
+    page.set_default_timeout(15_000)
+    page.route("https://**", lambda route: route.abort())
+    yield page
+    page.close()
 
 
 @pytest.fixture
