@@ -47,6 +47,8 @@ class Doorbell:
         self._client = _named_client(store.redis, name)
         self._due_ms = 0
         self._is_waiting = threading.Event()
+        # A second connection of this name would be listed as a second worker.
+        self._connection = threading.Lock()
 
     @property
     def is_waiting(self) -> bool:
@@ -70,7 +72,7 @@ class Doorbell:
             return
         self._is_waiting.set()
         try:
-            with self._store.wrap_errors():
+            with self._connection, self._store.wrap_errors():
                 send: Callable[..., Any] = self._client.execute_command
                 answer = send("BZPOPMIN", self._store.keys.marker, round(seconds, 3))
         finally:
@@ -91,8 +93,13 @@ class Doorbell:
         QueueConnectionError
             The server does not answer.
         """
-        with self._store.wrap_errors():
-            self._client.ping()
+        if not self._connection.acquire(blocking=False):
+            return  # A wait is open, and with it the connection.
+        try:
+            with self._store.wrap_errors():
+                self._client.ping()
+        finally:
+            self._connection.release()
 
     def close(self) -> None:
         """Close the connection; a wait on it ends with an error."""

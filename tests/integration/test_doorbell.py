@@ -1,0 +1,67 @@
+"""How a worker waits for jobs, and shows that it does."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from myia_sdk.errors import QueueError
+from myia_sdk.queue.administration import QueueAdministration
+from myia_sdk.queue.doorbell import Doorbell
+from myia_sdk.queue.store import JobStore
+from tests.acceptance.worker import wait_until
+
+
+@pytest.fixture
+def store(redis_client, queue_name):
+    return JobStore(redis_client, queue_name)
+
+
+@pytest.fixture
+def workers(store):
+    return QueueAdministration(store).workers
+
+
+@pytest.fixture
+def doorbell(store):
+    doorbell = Doorbell(store, "patient")
+    yield doorbell
+    doorbell.close()
+
+
+@pytest.fixture
+def waiting(store, doorbell, workers):
+    """A thread that waits at the doorbell, seen from the server."""
+
+    def wait():
+        try:
+            doorbell.wait()
+        except QueueError as exc:
+            ended.append(exc)
+
+    ended = []
+    thread = threading.Thread(target=wait)
+    thread.start()
+    wait_until(workers)
+    yield thread
+    doorbell.ring()
+    thread.join(timeout=20)
+    assert not thread.is_alive()
+    assert not ended
+
+
+def test_a_worker_is_listed_before_its_first_wait(doorbell, workers):
+    doorbell.announce()
+    assert [worker.name for worker in workers()] == ["patient"]
+
+
+def test_a_worker_that_waits_already_is_listed_once(doorbell, waiting, workers):
+    doorbell.announce()
+    assert [worker.name for worker in workers()] == ["patient"]
+
+
+def test_a_ring_ends_the_wait(doorbell, waiting):
+    doorbell.ring()
+    waiting.join(timeout=20)
+    assert not waiting.is_alive()
