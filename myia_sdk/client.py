@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         MonitorPanel,
         SubmitPanel,
     )
+    from myia_sdk.panels.controllers.redaction import Redact
     from myia_sdk.plotting import Plots
     from myia_sdk.waiting import Seconds
 
@@ -484,11 +485,21 @@ class Client(Registering, Operations):
 
         return Plots(self)
 
-    def board(self) -> BoardPanel:
-        """Show submitting, monitoring and cleaning in tabs."""
+    def board(
+        self, *, is_read_only: bool = False, redact: Redact | None = None
+    ) -> BoardPanel:
+        """Show submitting, monitoring and cleaning in tabs.
+
+        Parameters
+        ----------
+        is_read_only : bool, optional
+            Show everything, change nothing.
+        redact : callable, optional
+            As for :meth:`monitor`.
+        """
         from myia_sdk.panels import BoardPanel
 
-        return BoardPanel(self)
+        return BoardPanel(self, is_read_only=is_read_only, redact=redact)
 
     def certificates_panel(self) -> CertificatesPanel:
         """Show the certificates, live."""
@@ -502,11 +513,23 @@ class Client(Registering, Operations):
 
         return SubmitPanel(self)
 
-    def monitor(self) -> MonitorPanel:
-        """Show the live table of jobs."""
+    def monitor(
+        self, *, is_read_only: bool = False, redact: Redact | None = None
+    ) -> MonitorPanel:
+        """Show the live table of jobs.
+
+        Parameters
+        ----------
+        is_read_only : bool, optional
+            Show everything, change nothing.
+        redact : callable, optional
+            ``redact(field, value) -> value`` decides what is shown of a job's
+            ``data``, ``options``, ``result``, ``progress``, ``log`` lines, ``error``
+            and ``stacktrace``; values of keys that look secret are masked in any case.
+        """
         from myia_sdk.panels import MonitorPanel
 
-        return MonitorPanel(self)
+        return MonitorPanel(self, is_read_only=is_read_only, redact=redact)
 
     def clean_panel(self) -> CleanPanel:
         """Show a form that cleans the queue in two steps."""

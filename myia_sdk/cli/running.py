@@ -117,9 +117,17 @@ def board(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Show everything, change nothing.")
     ] = False,
+    redact: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:FUNCTION",
+            help="Called with field and value of a job, returns what may be shown.",
+        ),
+    ] = None,
 ) -> None:
     """Serve the board as a page until Ctrl-C; BULL_BOARD_* say where and for whom."""
     try:
+        from myia_sdk.served.app import load_redact
         from myia_sdk.served.app import run as serve
     except ImportError as error:
         raise MissingExtraError("board", "the served board") from error
@@ -127,4 +135,5 @@ def board(
     logging.getLogger().setLevel(logging.INFO)
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     with open_client() as client:
-        serve(client, is_read_only=read_only)
+        hook = load_redact(redact) if redact else None
+        serve(client, is_read_only=read_only, redact=hook)

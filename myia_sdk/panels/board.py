@@ -17,6 +17,7 @@ from myia_sdk.panels.texts import choose_language, translate
 
 if TYPE_CHECKING:
     from myia_sdk.client import Client
+    from myia_sdk.panels.controllers.redaction import Redact
 
 _MONITOR_TAB = 1
 
@@ -30,15 +31,24 @@ class BoardPanel(Displayed, ipywidgets.VBox):
         Where the jobs are.
     is_read_only : bool, optional
         Show everything, change nothing.
+    redact : callable, optional
+        ``redact(field, value) -> value``: what is shown of the values of jobs; see
+        :class:`~myia_sdk.panels.controllers.redaction.Redaction`.
     """
 
-    def __init__(self, client: Client, *, is_read_only: bool = False) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        is_read_only: bool = False,
+        redact: Redact | None = None,
+    ) -> None:
         self._client = client
         self.mark = uuid4().hex
         self.submit = SubmitPanel(
             client, is_read_only=is_read_only, on_watch=self._watch
         )
-        self.monitor = MonitorPanel(client, is_read_only=is_read_only)
+        self.monitor = MonitorPanel(client, is_read_only=is_read_only, redact=redact)
         self.clean = CleanPanel(client, is_read_only=is_read_only)
         self.certificates = CertificatesPanel(client, is_read_only=is_read_only)
         language = choose_language(client.settings.myia_lang)

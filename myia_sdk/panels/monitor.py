@@ -11,6 +11,7 @@ from myia_sdk.panels.widget import LiveWidget
 
 if TYPE_CHECKING:
     from myia_sdk.client import Client
+    from myia_sdk.panels.controllers.redaction import Redact
 
 
 class MonitorPanel(LiveWidget):
@@ -26,6 +27,9 @@ class MonitorPanel(LiveWidget):
         Jobs on a page.
     silence : float, optional
         Seconds without a heartbeat of the browser after which updates pause.
+    redact : callable, optional
+        ``redact(field, value) -> value``: what is shown of the values of jobs; see
+        :class:`~myia_sdk.panels.controllers.redaction.Redaction`.
     """
 
     controller: MonitorController
@@ -37,10 +41,11 @@ class MonitorPanel(LiveWidget):
         is_read_only: bool = False,
         page_size: int = PAGE_SIZE,
         silence: float = SILENCE,
+        redact: Redact | None = None,
     ) -> None:
         controller = MonitorController(
             client,
-            ControllerOptions.of(client, is_read_only=is_read_only),
+            ControllerOptions.of(client, is_read_only=is_read_only, redact=redact),
             page_size=page_size,
         )
         super().__init__(client, controller, silence=silence)

@@ -6,7 +6,7 @@ import argparse
 import logging
 
 from myia_sdk.client import Client
-from myia_sdk.served.app import run
+from myia_sdk.served.app import load_redact, run
 
 
 def main() -> None:
@@ -15,12 +15,18 @@ def main() -> None:
     parser.add_argument(
         "--read-only", action="store_true", help="show everything, change nothing"
     )
+    parser.add_argument(
+        "--redact",
+        metavar="MODULE:FUNCTION",
+        type=load_redact,
+        help="called with field and value of a job, returns what may be shown",
+    )
     options = parser.parse_args()
     logging.basicConfig(
         format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO
     )
     with Client() as client:
-        run(client, is_read_only=options.read_only)
+        run(client, is_read_only=options.read_only, redact=options.redact)
 
 
 if __name__ == "__main__":

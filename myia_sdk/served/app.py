@@ -7,6 +7,7 @@ import json
 import logging
 import signal
 from html import escape
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from myia_sdk.settings import DEFAULT_BOARD_PASSWORD
 
 if TYPE_CHECKING:
     from myia_sdk.client import Client
+    from myia_sdk.panels.controllers.redaction import Redact
     from myia_sdk.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -134,8 +136,7 @@ class PanelSocket(WebSocketHandler):
         """Start the panel's controller."""
         self._loop = asyncio.get_running_loop()
         board = self.board
-        options = ControllerOptions.of(board.client, is_read_only=board.is_read_only)
-        controller = CONTROLLERS[kind](board.client, options)
+        controller = CONTROLLERS[kind](board.client, board.options)
         feed = LiveFeed.acquire(board.client)
         self.view = LiveView(controller, feed, self._post)
 
@@ -177,6 +178,9 @@ class Board:
         Whose queue is shown.
     is_read_only : bool, optional
         Show everything, change nothing.
+    redact : callable, optional
+        ``redact(field, value) -> value``: what is shown of the values of jobs; see
+        :class:`~myia_sdk.panels.controllers.redaction.Redaction`.
 
     Raises
     ------
@@ -184,20 +188,28 @@ class Board:
         User name or password of the board is empty.
     """
 
-    def __init__(self, client: Client, *, is_read_only: bool = False) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        is_read_only: bool = False,
+        redact: Redact | None = None,
+    ) -> None:
         settings = client.settings
         self.client = client
-        self.is_read_only = is_read_only
         self.path = settings.bull_board_path.rstrip("/")
         self.gate = Gate(
             settings.bull_board_username,
             settings.bull_board_password.get_secret_value(),
         )
-        self._options = ControllerOptions.of(client, is_read_only=is_read_only)
+        #: What every visitor's panels are made with.
+        self.options = ControllerOptions.of(
+            client, is_read_only=is_read_only, redact=redact
+        )
 
     def page(self) -> str:
         """Return the HTML of the page."""
-        language = self._options.language
+        language = self.options.language
         text = (STATIC / "index.html").read_text(encoding="utf-8")
         values = {
             "language": language,
@@ -237,23 +249,18 @@ class Board:
         )
 
 
-async def serve(
-    client: Client, *, is_read_only: bool = False, stop: asyncio.Event | None = None
-) -> None:
+async def serve(board: Board, *, stop: asyncio.Event | None = None) -> None:
     """Serve the board until `stop` is set.
 
     Parameters
     ----------
-    client : Client
-        Whose queue is shown; its settings give address, port, path and credentials.
-    is_read_only : bool, optional
-        Show everything, change nothing.
+    board : Board
+        What is served; its client's settings give address, port and path.
     stop : asyncio.Event, optional
         Ends the server; SIGTERM and SIGINT do as well.
     """
-    settings = client.settings
+    settings = board.client.settings
     warn_of_exposure(settings)
-    board = Board(client, is_read_only=is_read_only)
     host, port = settings.bull_board_host, settings.bull_board_port
     try:
         server = board.application().listen(port, address=host)
@@ -292,14 +299,39 @@ def warn_of_exposure(settings: Settings) -> None:
         logger.warning("The board has the default password; set BULL_BOARD_PASSWORD.")
 
 
-def run(client: Client, *, is_read_only: bool = False) -> None:
+def run(
+    client: Client, *, is_read_only: bool = False, redact: Redact | None = None
+) -> None:
     """Serve the board in the foreground until SIGTERM or Ctrl-C.
 
     Parameters
     ----------
     client : Client
-        Whose queue is shown.
+        Whose queue is shown; its settings give the credentials, too.
     is_read_only : bool, optional
         Show everything, change nothing.
+    redact : callable, optional
+        As for :class:`Board`.
     """
-    asyncio.run(serve(client, is_read_only=is_read_only))
+    asyncio.run(serve(Board(client, is_read_only=is_read_only, redact=redact)))
+
+
+def load_redact(name: str) -> Redact:
+    """Return the function that a ``module:function`` names.
+
+    Raises
+    ------
+    ConfigurationError
+        The module cannot be imported, or has no such function.
+    """
+    module, _, function = name.partition(":")
+    try:
+        found: object = getattr(import_module(module), function)
+    except (ImportError, ValueError, AttributeError) as error:
+        raise ConfigurationError(
+            f"The redaction {name!r} cannot be loaded: {error}. Name it as "
+            "module:function, from a module on PYTHONPATH."
+        ) from error
+    if not callable(found):
+        raise ConfigurationError(f"The redaction {name!r} is no function.")
+    return found

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from myia_sdk.panels.controllers.queue_facts import by_minute, last_beat
+from myia_sdk.panels.controllers.redaction import Redaction, masked, pretty
 from myia_sdk.panels.controllers.rows import (
     check_rows,
     job_row,
-    masked,
     percent_of,
-    pretty,
     step_of,
     timeline,
 )
@@ -25,6 +25,10 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def make_job(**over) -> Job:
     return Job(**{"id": "1", "name": "certify", "created_at": START, **over})
+
+
+def row_of(job: Job) -> dict:
+    return job_row(job, Redaction())
 
 
 @pytest.mark.parametrize(
@@ -57,7 +61,7 @@ def test_the_step_is_what_the_job_says():
 
 
 def test_a_row_without_labels_has_a_name_and_no_verdict():
-    row = job_row(make_job(state=JobState.WAITING))
+    row = row_of(make_job(state=JobState.WAITING))
     assert (row["name"], row["verdict"], row["progress"]) == ("certify", "", None)
 
 
@@ -70,7 +74,7 @@ def test_a_retried_job_does_not_show_its_old_end():
         attempts_started=1,
         processed_at=START,
     )
-    assert (job_row(job)["finished_at"], job_row(job)["verdict"]) == (None, "")
+    assert (row_of(job)["finished_at"], row_of(job)["verdict"]) == (None, "")
 
 
 def test_the_timeline_is_in_order():
@@ -82,7 +86,7 @@ def test_the_timeline_is_in_order():
         attempts_made=1,
         processed_by="w",
     )
-    assert [step["what"] for step in timeline(job)] == [
+    assert [step["what"] for step in timeline(job, row_of(job))] == [
         "created",
         "started",
         "completed",
@@ -104,10 +108,68 @@ def test_secrets_are_masked_at_any_depth_and_references_stay():
     }
 
 
-def test_long_values_are_cut_with_a_note():
-    text = pretty({"a": "x" * 100_000})
-    assert len(text) < 61_000
-    assert "characters more" in text
+def test_long_texts_are_cut_with_a_note():
+    shown = pretty({"a": "x" * 100_000})
+    assert not shown.is_whole
+    assert json.loads(shown.text)["a"].endswith("… 98,000 characters more")
+
+
+@pytest.mark.parametrize(
+    "value", [{"a": list(range(100_000))}, {str(n): n for n in range(100_000)}]
+)
+def test_long_values_are_shortened_and_stay_json(value):
+    shown = pretty(value)
+    assert len(shown.text) < 70_000
+    assert "entries more" in str(json.loads(shown.text))[-40:]
+
+
+def test_a_value_that_is_deeper_than_anyone_looks_is_cut():
+    value: object = "x" * 60_000
+    for _ in range(300):
+        value = [value]
+    assert "1 entries more" in pretty(value).text
+
+
+def test_a_hook_sees_values_and_decides_what_is_shown():
+    seen = []
+
+    def hook(field, value):
+        seen.append((field, value))
+        return {"name": "[person]"} if field == "data" else value
+
+    redaction = Redaction(hook)
+    value = {"name": "Ana", "password": "x"}
+    assert json.loads(redaction.json("data", value).text) == {"name": "[person]"}
+    assert redaction.text("log", "line") == "line"
+    assert json.loads(redaction.json("result", value).text)["password"] == "***"
+    assert seen == [("data", value), ("log", "line"), ("result", value)]
+
+
+def test_a_hook_that_raises_hides_the_value_and_is_told_once(caplog):
+    def hook(field, value):
+        raise ValueError(f"cannot read {value}")
+
+    redaction = Redaction(hook)
+    shown = [redaction.text("log", "top secret") for _ in range(3)]
+    assert shown == ["[redaction failed]"] * 3
+    assert redaction.json("data", {"a": 1}).text == '"[redaction failed]"'
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        f"The redaction of {f} failed with ValueError" for f in ("log", "data")
+    ]
+    assert "top secret" not in caplog.text
+
+
+def test_a_hook_cannot_change_the_job_itself():
+    value = {"a": {"b": 1}}
+    Redaction(lambda _, data: data["a"].clear()).json("data", value)
+    assert value == {"a": {"b": 1}}
+
+
+def test_only_a_value_shown_as_it_is_counts_as_whole():
+    assert Redaction().json("data", {"a": [1]}).is_whole
+    assert not Redaction().json("data", {"token": "x"}).is_whole
+    assert not Redaction(lambda *_: 0).json("data", 1).is_whole
 
 
 @pytest.mark.parametrize("value", [None, 5, "x", [], {"checks": "x"}, {"checks": [1]}])
@@ -165,7 +227,7 @@ def test_static_copies_escape_everything():
             "queue": {"name": "<q>"},
             "counts": {"waiting": 1},
             "order": ["1"],
-            "rows": {"1": job_row(make_job(labels={"model": "<script>x</script>"}))},
+            "rows": {"1": row_of(make_job(labels={"model": "<script>x</script>"}))},
         },
         "en",
     )

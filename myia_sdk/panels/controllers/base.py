@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from myia_sdk.panels.controllers.redaction import Redact, Redaction
 from myia_sdk.panels.patches import Operation, diff
 from myia_sdk.panels.permissions import (
     JOB_ACTIONS,
@@ -111,18 +112,24 @@ class ControllerOptions:
         ``"en"`` or ``"pt-BR"``.
     now_ms : callable, optional
         Clock, epoch milliseconds.
+    redaction : Redaction, optional
+        What may be shown of the values of jobs; by default secrets are masked.
     """
 
     permissions: Permissions = field(default_factory=Permissions)
     language: str = "en"
     now_ms: Callable[[], int] = system_now_ms
+    redaction: Redaction = field(default_factory=Redaction)
 
     @classmethod
-    def of(cls, client: Client, *, is_read_only: bool) -> Self:
+    def of(
+        cls, client: Client, *, is_read_only: bool, redact: Redact | None = None
+    ) -> Self:
         """Return the options for a client's settings."""
         return cls(
             permissions=Permissions(is_read_only=is_read_only),
             language=choose_language(client.settings.myia_lang),
+            redaction=Redaction(redact),
         )
 
 
@@ -148,6 +155,7 @@ class Controller:
         self.permissions = options.permissions
         self.language = options.language
         self.now_ms = options.now_ms
+        self.redaction = options.redaction
         self.pending: PendingAction | None = None
         self._dialog: dict[str, Any] | None = None
         self._notice: dict[str, Any] | None = None

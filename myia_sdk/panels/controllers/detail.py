@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from myia_sdk.panels.controllers.redaction import Redaction, pretty
 from myia_sdk.panels.controllers.rows import (
     check_row,
     check_rows,
     job_row,
-    pretty,
     timeline,
     to_ms,
 )
@@ -36,12 +36,17 @@ class JobDetail:
         Where the job is.
     job_id : str
         The job.
+    redaction : Redaction
+        What may be shown of its values.
     """
 
-    def __init__(self, client: Client, job_id: str) -> None:
+    def __init__(self, client: Client, job_id: str, redaction: Redaction) -> None:
         self._client = client
         self.job_id = job_id
+        self._redaction = redaction
         self._job = Job(id=job_id)
+        self._values: dict[str, Any] = {}
+        self._result: object = None
         self._family = Family()
         self._is_cancelling = False
         self._lines: list[str] = []
@@ -65,7 +70,22 @@ class JobDetail:
         if not is_active:
             self._checks.clear()
         self._note_progress(self._job.progress)
+        self._redact()
         self.load_log()
+
+    def _redact(self) -> None:
+        """Keep what may be shown: a hook may be slow, and repaints are many."""
+        job, redaction = self._job, self._redaction
+        data = redaction.json("data", job.data)
+        has_result = job.return_value is not None
+        self._result = redaction.value("result", job.return_value)
+        self._values = {
+            "data": data.text,
+            "is_data_whole": data.is_whole,
+            "options": redaction.json("options", job.options.to_record()).text,
+            "result": pretty(self._result).text if has_result else "",
+            "error": self._error(),
+        }
 
     def load_log(self) -> None:
         """Read the lines that were added since the last time."""
@@ -74,7 +94,8 @@ class JobDetail:
         if total < self._log_total:
             lines, total = self._client.queue.logs(self.job_id, -LOG_LINES, -1)
             self._lines = []
-        self._lines = [*self._lines, *lines][-LOG_LINES:]
+        shown = [self._redaction.text("log", line) for line in lines]
+        self._lines = [*self._lines, *shown][-LOG_LINES:]
         self._log_total = total
 
     def apply(self, changes: Changes) -> None:
@@ -90,7 +111,8 @@ class JobDetail:
         ):
             self.load()
 
-    def _note_progress(self, progress: object) -> None:
+    def _note_progress(self, told: object) -> None:
+        progress = self._redaction.value("progress", told)
         if isinstance(progress, Mapping) and progress.get("outcome"):
             name = str(progress.get("check", ""))
             self._checks[name] = check_row({"id": name, **progress})
@@ -102,16 +124,14 @@ class JobDetail:
     def to_record(self) -> dict[str, Any]:
         """Return the JSON that panel.js shows; no I/O."""
         job = self._job
+        row = job_row(job, self._redaction, is_cancelling=self._is_cancelling)
         return {
-            "row": job_row(job, is_cancelling=self._is_cancelling),
-            "timeline": timeline(job),
+            "row": row,
+            "timeline": timeline(job, row),
             "family": _family_record(self._family),
-            "checks": check_rows(job.return_value) or list(self._checks.values()),
+            "checks": check_rows(self._result) or list(self._checks.values()),
             "log": {"lines": self._lines, "total": self._log_total},
-            "error": self._error(),
-            "data": pretty(job.data),
-            "options": pretty(job.options.to_record()),
-            "result": "" if job.return_value is None else pretty(job.return_value),
+            **self._values,
             "certificate": self._certificate(),
         }
 
@@ -119,14 +139,17 @@ class JobDetail:
         job = self._job
         if not job.failed_reason and not job.stacktrace:
             return None
+        text = self._redaction.text
         return {
-            "reason": (job.failed_reason or "")[:5_000],
+            "reason": text("error", job.failed_reason or "")[:5_000],
             "category": job.labels.get("category", ""),
-            "stacktrace": [text[:20_000] for text in job.stacktrace[-10:]],
+            "stacktrace": [
+                text("stacktrace", one)[:20_000] for one in job.stacktrace[-10:]
+            ],
         }
 
     def _certificate(self) -> dict[str, Any] | None:
-        facts = certificate_facts(self._job.return_value)
+        facts = certificate_facts(self._result)
         if facts is not None:
             facts["verification"] = self._verification
         return facts

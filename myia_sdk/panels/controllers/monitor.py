@@ -15,6 +15,7 @@ from myia_sdk.panels.controllers.base import (
 )
 from myia_sdk.panels.controllers.clean import QueueCleaning
 from myia_sdk.panels.controllers.detail import JobDetail
+from myia_sdk.panels.controllers.jobform import JobForm
 from myia_sdk.panels.controllers.queue_facts import SLOW_SECONDS, QueueFacts
 from myia_sdk.panels.controllers.rows import COLORS, job_row
 from myia_sdk.panels.controllers.search import search
@@ -71,6 +72,7 @@ class MonitorController(Controller):
         self._facts = QueueFacts(self)
         self._actions = JobActions(self, self.load)
         self._cleaning = QueueCleaning(self, self.load)
+        self._form = JobForm(self, self.load)
 
     # Loading.
 
@@ -176,10 +178,13 @@ class MonitorController(Controller):
             "newest_first": self._is_newest_first,
             "order": [job.id for job in self._jobs],
             "rows": {
-                job.id: job_row(job, is_cancelling=job.id in self._cancelling)
+                job.id: job_row(
+                    job, self.redaction, is_cancelling=job.id in self._cancelling
+                )
                 for job in self._jobs
             },
             "detail": None if self._detail is None else self._detail.to_record(),
+            "form": self._form.to_record(),
         }
 
     @property
@@ -200,6 +205,7 @@ class MonitorController(Controller):
             **self._facts.handlers(),
             **self._actions.handlers(),
             **self._cleaning.handlers(),
+            **self._form.handlers(),
         }
 
     def _on_tab(self, event: Event) -> None:
@@ -236,7 +242,7 @@ class MonitorController(Controller):
         job_id : str
             The job.
         """
-        detail = JobDetail(self.client, job_id) if job_id else None
+        detail = JobDetail(self.client, job_id, self.redaction) if job_id else None
         if detail is not None:
             detail.load()
         self._detail = detail

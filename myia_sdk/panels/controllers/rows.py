@@ -1,8 +1,7 @@
-"""Jobs as the rows and details of panels: plain JSON, bounded, secrets masked."""
+"""Jobs as the rows and details of panels: plain JSON, bounded, redacted."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,12 +12,7 @@ from myia_sdk.queue.job import Job, JobState
 if TYPE_CHECKING:
     from datetime import datetime
 
-#: Longest text shown of data, options or result, characters.
-TEXT_LIMIT = 60_000
-MASK = "***"
-_SECRET_WORDS = ("password", "secret", "token", "api_key", "apikey", "credential")
-#: Written instead of a value, these name a secret without telling it.
-_REFERENCES = ("env:", "secret://", "file:")
+    from myia_sdk.panels.controllers.redaction import Redaction
 
 #: Colours by the names that panel.js uses.
 COLORS: dict[str, str] = {
@@ -73,21 +67,26 @@ def number_or_none(text: object) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def job_row(job: Job, *, is_cancelling: bool = False) -> dict[str, Any]:
+def job_row(
+    job: Job, redaction: Redaction, *, is_cancelling: bool = False
+) -> dict[str, Any]:
     """Return the row of a job.
 
     Parameters
     ----------
     job : Job
         The job with its state.
+    redaction : Redaction
+        What may be shown of the progress and of the reason of a failure.
     is_cancelling : bool, optional
         A cancel was asked for and the worker has not acted yet.
     """
     created = to_ms(job.created_at)
     delay = round(job.delay.total_seconds() * 1000)
     has_begun = job.state is JobState.ACTIVE or bool(job.attempts_started)
-    percent = percent_of(job.progress)
+    progress = redaction.value("progress", job.progress)
     reason = (job.failed_reason or "").strip()
+    reason = redaction.text("error", reason) if reason else ""
     return {
         "id": job.id,
         "name": job.labels.get("model") or job.name or job.id,
@@ -96,8 +95,8 @@ def job_row(job: Job, *, is_cancelling: bool = False) -> dict[str, Any]:
         "tags": job.labels.get("tags", ""),
         "batch": job.labels.get("batch", ""),
         "state": "unknown" if job.state is None else job.state.value,
-        "progress": _shown_progress(job, percent),
-        "step": step_of(job.progress),
+        "progress": _shown_progress(job, percent_of(progress)),
+        "step": step_of(progress),
         "attempt": _attempt(job),
         "max_attempts": max(job.max_attempts, job.attempts_made),
         "created_at": created or 0,
@@ -127,9 +126,8 @@ def _attempt(job: Job) -> int:
     return job.attempts_made
 
 
-def timeline(job: Job) -> list[dict[str, Any]]:
-    """Return what happened to a job when, oldest first."""
-    row = job_row(job)
+def timeline(job: Job, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what happened to a job, of which the row was made, oldest first."""
     steps = [("created", row["created_at"], job.labels.get("submitter", ""))]
     if row["due_at"]:
         steps.append(("due", row["due_at"], ""))
@@ -141,35 +139,6 @@ def timeline(job: Job) -> list[dict[str, Any]]:
     known = [(what, at, note) for what, at, note in steps if at]
     known.sort(key=lambda step: step[1])
     return [{"what": what, "at": at, "note": note} for what, at, note in known]
-
-
-def masked(value: object) -> object:
-    """Return a JSON value with the values of secret-looking keys replaced.
-
-    References to secrets (``env:NAME``) stay: they tell where, not what.
-    """
-    if isinstance(value, Mapping):
-        return {
-            str(key): MASK if _is_secret(str(key), item) else masked(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [masked(item) for item in value]
-    return value
-
-
-def _is_secret(key: str, value: object) -> bool:
-    if not isinstance(value, str) or value.startswith(_REFERENCES):
-        return False
-    return any(word in key.lower() for word in _SECRET_WORDS)
-
-
-def pretty(value: object) -> str:
-    """Return indented JSON of a value, masked and bounded."""
-    text = json.dumps(masked(value), indent=2, ensure_ascii=False, default=str)
-    if len(text) > TEXT_LIMIT:
-        return f"{text[:TEXT_LIMIT]}\n… {len(text) - TEXT_LIMIT:,} characters more"
-    return text
 
 
 def check_rows(return_value: object) -> list[dict[str, Any]]:
