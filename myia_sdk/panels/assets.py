@@ -11,6 +11,8 @@ SCRIPTS = (
     "elements.js",
     "words.js",
     "table.js",
+    "json.js",
+    "job.js",
     "detail.js",
     "queue.js",
     "certificates.js",

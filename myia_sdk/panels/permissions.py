@@ -17,12 +17,16 @@ class Action(StrEnum):
     """Everything a panel can be asked to do to jobs or to the queue."""
 
     SUBMIT = "submit"
+    ADD = "add"
+    DUPLICATE = "duplicate"
     RETRY = "retry"
     PROMOTE = "promote"
     CANCEL = "cancel"
     REMOVE = "remove"
     RERUN = "rerun"
     UPDATE = "update"
+    CHANGE_DELAY = "change_delay"
+    CHANGE_PRIORITY = "change_priority"
     PAUSE = "pause"
     RESUME = "resume"
     RETRY_ALL = "retry_all"
@@ -64,7 +68,10 @@ JOB_ACTIONS: dict[Action, frozenset[JobState]] = {
     Action.CANCEL: _PENDING | {JobState.ACTIVE, JobState.WAITING_CHILDREN},
     Action.REMOVE: _ALL - {JobState.ACTIVE},
     Action.RERUN: _ALL,
+    Action.DUPLICATE: _ALL,
     Action.UPDATE: _PENDING,
+    Action.CHANGE_DELAY: frozenset({JobState.DELAYED}),
+    Action.CHANGE_PRIORITY: _PENDING,
     Action.EXPORT: _ALL,
     Action.DOWNLOAD: FINISHED_STATES,
     Action.VERIFY: FINISHED_STATES,

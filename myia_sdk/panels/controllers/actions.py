@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.errors import CertificateError, MyiaError, QueueConnectionError
@@ -13,12 +13,15 @@ from myia_sdk.panels.controllers.base import (
     Event,
     Handler,
     ids_of,
-    text_of,
+    number_of,
 )
 from myia_sdk.panels.controllers.detail import certificate_of
+from myia_sdk.panels.controllers.jobform import copied_labels
+from myia_sdk.panels.controllers.joboptions import DELAY_LIMIT
 from myia_sdk.panels.controllers.rows import job_row
 from myia_sdk.panels.permissions import JOB_ACTIONS, Action, ActionRefusedError
 from myia_sdk.queue.job import Job, NewJob
+from myia_sdk.queue.options import MAX_PRIORITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -29,8 +32,6 @@ if TYPE_CHECKING:
 
 #: Ids listed in a question.
 SAMPLE = 5
-#: Data of a job that can be edited by hand, characters.
-EDIT_LIMIT = 100_000
 #: First characters that spreadsheets take for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -59,7 +60,8 @@ class JobActions:
             Action.RERUN: self._direct(Action.RERUN, self._rerun),
             Action.CANCEL: self._confirmed(Action.CANCEL, self._cancel),
             Action.REMOVE: self._confirmed(Action.REMOVE, self._remove),
-            Action.UPDATE: self._on_update,
+            Action.CHANGE_DELAY: self._on_change_delay,
+            Action.CHANGE_PRIORITY: self._on_change_priority,
             Action.EXPORT: self._on_export,
             Action.VERIFY: self._on_verify,
             Action.DOWNLOAD: self._on_download,
@@ -119,7 +121,7 @@ class JobActions:
                 f"Cannot {action.value} {', '.join(ids[:SAMPLE])}: the state is "
                 f"{', '.join(states)}."
             )
-        rows = [job_row(job) for job in able]
+        rows = [job_row(job, self._controller.redaction) for job in able]
         return [job.id for job in able], len(ids) - len(able), rows
 
     def _act(
@@ -145,22 +147,28 @@ class JobActions:
             parts.append(say("done.refused", count=len(reasons), reason=reasons[0]))
         self._controller.notify("error" if reasons else "done", " ".join(parts))
 
-    def _on_update(self, event: Event) -> None:
-        ids = self._able(Action.UPDATE, event)[0]
-        try:
-            data = json.loads(text_of(event, "data", limit=EDIT_LIMIT))
-        except ValueError as error:
-            raise ActionRefusedError(f"The data are no JSON: {error}.") from error
-        self._act(
-            Action.UPDATE,
-            ids[:1],
-            lambda job_id: self._administration.update_data(job_id, data),
-        )
+    def _on_change_delay(self, event: Event) -> None:
+        seconds = number_of(event, "seconds", 0, DELAY_LIMIT / 1000)
+        delay = timedelta(seconds=seconds)
+        self._direct(
+            Action.CHANGE_DELAY,
+            lambda job_id: self._administration.change_delay(job_id, delay),
+        )(event)
+
+    def _on_change_priority(self, event: Event) -> None:
+        priority = number_of(event, "priority", 0, MAX_PRIORITY)
+        if priority != int(priority):
+            raise ActionRefusedError(f"priority is {priority}; use a whole number.")
+        self._direct(
+            Action.CHANGE_PRIORITY,
+            lambda job_id: self._administration.change_priority(job_id, int(priority)),
+        )(event)
 
     def _on_export(self, event: Event) -> None:
         self._controller.permissions.check(Action.EXPORT)
         jobs = self._client.queue.jobs(ids_of(event))
-        rows = [job_row(job) for job in jobs if job is not None]
+        redaction = self._controller.redaction
+        rows = [job_row(job, redaction) for job in jobs if job is not None]
         self._controller.offer_download("jobs.csv", "text/csv", to_csv(rows))
 
     def _finished(self, action: Action, event: Event) -> Job:
@@ -229,12 +237,11 @@ def copy_of(job: Job) -> NewJob:
     options = job.options.to_record()
     for key in ("jobId", "delay", "repeat", "deduplication", "parent", "timestamp"):
         options.pop(key, None)
-    outcome = {"verdict", "score", "rating", "category"}
     return NewJob(
         name=job.name,
         data=job.data,
         options=type(job.options).from_record(options),
-        labels={k: v for k, v in job.labels.items() if k not in outcome},
+        labels=copied_labels(job),
         fields={k: v for k, v in job.fields.items() if k == "timeout"},
     )
 

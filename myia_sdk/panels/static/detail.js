@@ -77,7 +77,6 @@ function logView(panel, detail) {
   const shown = detail.log.lines
     .map((line, index) => [index + 1 + hidden, line])
     .filter(([, line]) => line.toLowerCase().includes(needle));
-  const copy = () => navigator.clipboard && navigator.clipboard.writeText(shown.map(([, line]) => line).join("\n"));
   return h("div", {},
     h("div", { class: "myia-logbar" },
       h("input", {
@@ -88,21 +87,12 @@ function logView(panel, detail) {
       h("label", { class: "myia-inline" }, h("input", {
         type: "checkbox", checked: ui.follow, onchange: (event) => { ui.follow = event.target.checked; panel.repaint(); },
       }), " ", words.t("log.follow")),
-      h("button", { type: "button", class: "myia-button", onclick: copy }, words.t("copy"))),
+      copyButton(panel, "log", () => shown.map(([, line]) => line).join("\n"))),
     hidden > 0 ? h("p", { class: "myia-muted" }, words.t("log.hidden", { count: words.count(hidden) })) : null,
     shown.length
       ? h("ol", { class: "myia-log", tabindex: "0", "aria-label": words.t("log"), "data-follow": String(ui.follow) },
         shown.map(([number, line]) => h("li", { key: number, value: String(number) }, line)))
       : h("p", { class: "myia-empty" }, words.t(detail.log.lines.length ? "log.nomatch" : "log.none")));
-}
-
-function textView(panel, text, label) {
-  return h("div", {},
-    h("div", { class: "myia-logbar" }, h("button", {
-      type: "button", class: "myia-button",
-      onclick: () => navigator.clipboard && navigator.clipboard.writeText(text),
-    }, panel.words.t("copy"))),
-    h("pre", { class: "myia-code", tabindex: "0", role: "group", "aria-label": label }, text));
 }
 
 function errorView(panel, detail) {
@@ -116,29 +106,12 @@ function errorView(panel, detail) {
 }
 
 function dataView(panel, detail) {
-  const { ui, words } = panel;
+  const { words } = panel;
   const { row } = detail;
   const canEdit = panel.allows("update") && panel.accepts("update", row.state);
-  if (ui.edit !== null && canEdit) {
-    return h("form", {
-      onsubmit: (event) => {
-        event.preventDefault();
-        panel.act("update", { ids: [row.id], data: ui.edit });
-        ui.edit = null;
-        panel.repaint();
-      },
-    },
-    h("textarea", {
-      class: "myia-input myia-code", rows: "12", "aria-label": words.t("data"), value: ui.edit, spellcheck: "false",
-      oninput: (event) => { ui.edit = event.target.value; },
-    }),
-    h("div", { class: "myia-logbar" },
-      h("button", { type: "submit", class: "myia-button myia-primary" }, words.t("save")),
-      h("button", { type: "button", class: "myia-button", onclick: () => { ui.edit = null; panel.repaint(); } }, words.t("dialog.cancel"))));
-  }
-  return h("div", {}, textView(panel, detail.data, words.t("data")),
+  return h("div", {}, jsonView(panel, "data", detail.data),
     canEdit ? h("button", {
-      type: "button", class: "myia-button", onclick: () => { ui.edit = detail.data; panel.repaint(); },
+      type: "button", class: "myia-button", onclick: () => panel.act("compose", { mode: "update", ids: [row.id] }),
     }, words.t("action.update")) : null);
 }
 
@@ -166,8 +139,8 @@ const DETAIL_TABS = {
   log: logView,
   error: errorView,
   data: dataView,
-  options: (panel, detail) => textView(panel, detail.options, panel.words.t("options")),
-  result: (panel, detail) => textView(panel, detail.result, panel.words.t("result")),
+  options: (panel, detail) => jsonView(panel, "options", detail.options),
+  result: (panel, detail) => jsonView(panel, "result", detail.result),
   certificate: certificateView,
 };
 
@@ -199,10 +172,13 @@ function detailView(panel) {
       h("span", { class: "myia-spring" }),
       h("span", { class: "myia-group" }, actions.map((name) => h("button", {
         key: name, type: "button", class: "myia-button", onclick: () => panel.act(name, { ids: [row.id] }),
-      }, words.t(`action.${name}`))),
+      }, words.t(`action.${name}`))), panel.allows("duplicate") && panel.accepts("duplicate", row.state) ? h("button", {
+        type: "button", class: "myia-button", onclick: () => panel.act("compose", { mode: "duplicate", ids: [row.id] }),
+      }, words.t("action.duplicate")) : null,
       h("button", { type: "button", class: "myia-button myia-quiet", onclick: () => panel.act("open", { id: "" }) }, words.t("close")))),
     row.state === "active" || row.progress !== null
       ? h("p", { class: "myia-step" }, progressView(panel, row), row.step ? h("span", { class: "myia-muted" }, row.step) : null) : null,
+    changesView(panel, row),
     familyView(panel, detail),
     h("div", { class: "myia-detail-body" },
       timelineView(panel, detail),

@@ -26,8 +26,8 @@ class Panel {
     this.heardAt = Date.now();
     this.startedAt = Date.now();
     this.ui = {
-      selected: new Set(), compared: [], query: "", logFilter: "", follow: true, edit: null,
-      detailTab: "", isQueueOpen: false, clean: null, schedule: null, typed: "",
+      selected: new Set(), compared: [], query: "", logFilter: "", follow: true,
+      detailTab: "", isQueueOpen: false, clean: null, schedule: null, typed: "", job: null, change: "",
     };
     this.receive = this.receive.bind(this);
     this.onVisibility = () => this.beat();

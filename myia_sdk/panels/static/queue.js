@@ -154,8 +154,8 @@ function scheduleForm(panel) {
 function queueView(panel) {
   const { state, ui, words } = panel;
   if (!ui.isQueueOpen) return null;
-  const button = (name, extra) => (panel.allows(name) ? h("button", {
-    key: name, type: "button", class: "myia-button", onclick: () => panel.act(name, extra || {}),
+  const button = (name, event, fields) => (panel.allows(name) ? h("button", {
+    key: name, type: "button", class: "myia-button", onclick: () => panel.act(event || name, fields || {}),
   }, words.t(`action.${name}`)) : null);
   const limit = state.queue.rate_limit;
   return h("section", { class: "myia-queue-settings", id: `${panel.id}-queue`, "aria-label": words.t("queue.settings") },
@@ -165,7 +165,7 @@ function queueView(panel) {
       panel.allows("concurrency") ? settingForm(panel, "concurrency", ["concurrency"], { concurrency: state.queue.concurrency }) : null,
       panel.allows("rate_limit") ? settingForm(panel, "rate_limit", ["maximum", "seconds"],
         { maximum: limit ? limit.maximum : null, seconds: limit ? limit.duration / 1000 : null }) : null),
-    h("div", { class: "myia-logbar" }, button("retry_all"), button("promote_all"),
+    h("div", { class: "myia-logbar" }, button("add", "compose", { mode: "add" }), button("retry_all"), button("promote_all"),
       panel.allows("clean") ? h("button", {
         type: "button", class: "myia-button", onclick: () => { ui.clean = { state: "completed", hours: "24", limit: "1000" }; panel.repaint(); },
       }, words.t("action.clean")) : null,
@@ -257,6 +257,7 @@ function monitorView(panel) {
     tabsView(panel),
     h("div", { class: "myia-tools" }, searchView(panel), bulkView(panel)),
     h("div", { class: "myia-main" }, h("div", { class: "myia-list" }, tableView(panel), pagesView(panel)), detailView(panel)),
+    jobFormView(panel),
     dialogView(panel),
   ];
 }

@@ -71,20 +71,28 @@ const BULK = ["retry", "promote", "cancel", "remove", "rerun", "export"];
 function bulkView(panel) {
   const { state, ui, words } = panel;
   const chosen = [...ui.selected].filter((id) => state.rows[id]);
-  if (!chosen.length) return null;
+  if (!chosen.length) { ui.change = ""; return null; }
+  const ableTo = (name) => chosen.filter((id) => panel.accepts(name, state.rows[id].state));
+  const counted = (able) => (able.length && able.length < chosen.length ? ` (${able.length})` : "");
+  const changes = Object.keys(CHANGES).filter((name) => panel.allows(name) && ableTo(name).length);
   return h("div", { class: "myia-bulk", role: "group", "aria-label": words.t("bulk") },
     h("strong", {}, words.t("selected", { count: chosen.length })),
     BULK.filter((name) => panel.allows(name)).map((name) => {
-      const able = chosen.filter((id) => panel.accepts(name, state.rows[id].state));
+      const able = ableTo(name);
       return h("button", {
         key: name, type: "button", class: "myia-button", disabled: !able.length,
         onclick: () => { panel.act(name, { ids: able }); },
-      }, words.t(`action.${name}`), able.length && able.length < chosen.length ? ` (${able.length})` : "");
+      }, words.t(`action.${name}`), counted(able));
     }),
+    changes.map((name) => h("button", {
+      key: name, type: "button", class: "myia-button", "aria-expanded": String(ui.change === name),
+      onclick: () => { ui.change = ui.change === name ? "" : name; panel.repaint(); },
+    }, words.t(`action.${name}`), counted(ableTo(name)), ui.change === name ? " ▴" : " ▾")),
     h("button", {
       type: "button", class: "myia-button myia-quiet",
       onclick: () => { ui.selected.clear(); panel.repaint(); },
-    }, words.t("selection.clear")));
+    }, words.t("selection.clear")),
+    changes.includes(ui.change) ? changeForm(panel, ui.change, ableTo(ui.change), 0, () => { ui.change = ""; panel.repaint(); }) : null);
 }
 
 function progressView(panel, row) {
