@@ -170,9 +170,19 @@ class Batch:
             cancelled += 1
         return cancelled
 
-    def retry_failed(self) -> int:
-        """Run the failed jobs again, and return how many they are."""
-        failed = [job for job in self._read() if job.state is JobState.FAILED]
+    def retry_failed(self, *, cancelled: bool = False) -> int:
+        """Run the failed jobs again, and return how many they are.
+
+        Parameters
+        ----------
+        cancelled : bool, default False
+            Those that somebody cancelled, too.
+        """
+        failed = [
+            job
+            for job in self._read()
+            if job.state is JobState.FAILED and (cancelled or not job.is_cancelled)
+        ]
         for job in failed:
             self._client.administration.retry(job.id, reset_attempts=True)
         return len(failed)

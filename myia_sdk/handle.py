@@ -249,6 +249,10 @@ class JobHandle:
     def cancel(self, reason: str = "cancelled") -> Self:
         """Cancel the job: a pending one at once, a running one within a second.
 
+        A running one is asked to stop: it is still ``active`` when this returns, and
+        `wait` tells how it ended. If it returned within that second it is
+        ``completed``.
+
         Raises
         ------
         InvalidTransitionError

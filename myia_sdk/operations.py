@@ -71,9 +71,13 @@ class Operations:
         return self.administration.drain(delayed=delayed)
 
     def retry_all(
-        self, state: JobState | str = JobState.FAILED, *, reset_attempts: bool = True
+        self,
+        state: JobState | str = JobState.FAILED,
+        *,
+        reset_attempts: bool = True,
+        cancelled: bool = False,
     ) -> int:
-        """Run all failed (or completed) jobs again.
+        """Run all failed (or completed) jobs again; cancelled ones stay failed.
 
         Parameters
         ----------
@@ -81,6 +85,8 @@ class Operations:
             Which jobs.
         reset_attempts : bool, default True
             Give them all their attempts again.
+        cancelled : bool, default False
+            The jobs that somebody cancelled, too.
 
         Returns
         -------
@@ -93,7 +99,9 @@ class Operations:
                 f"Jobs in state {chosen.value!r} cannot be retried; choose 'failed' "
                 "or 'completed'."
             )
-        return self.administration.retry_all(chosen, reset_attempts=reset_attempts)
+        return self.administration.retry_all(
+            chosen, reset_attempts=reset_attempts, cancelled=cancelled
+        )
 
     def promote_all(self) -> int:
         """Put all delayed jobs in line now, and return how many."""

@@ -8,8 +8,17 @@ from typing import Annotated
 import typer
 
 from myia_sdk.cli.app import console, fail, open_client
+from myia_sdk.queue.jobcontrol import Cancellation
 
 Ids = Annotated[list[str], typer.Argument(help="Job ids.")]
+
+_CANCELLED = {
+    Cancellation.CANCELLED: "is cancelled.",
+    Cancellation.REQUESTED: (
+        "runs: its worker was asked to stop it. Unless it returns within a second, it "
+        "will be failed."
+    ),
+}
 
 
 def install(app: typer.Typer) -> None:
@@ -28,20 +37,28 @@ def cancel(jobs: Ids, reason: Annotated[str, typer.Option()] = "cancelled") -> N
     """Cancel jobs: waiting ones at once, running ones within a second."""
     with open_client() as client:
         for job in jobs:
-            client.job(job).cancel(reason)
+            came_of_it = client.administration.cancel(job, reason=reason)
+            console.print(f"{job} {_CANCELLED[came_of_it]}")
 
 
 def retry(
     jobs: Annotated[list[str] | None, typer.Argument(help="Job ids.")] = None,
     *,
-    failed: Annotated[bool, typer.Option("--failed", help="All failed ones.")] = False,
+    failed: Annotated[
+        bool,
+        typer.Option("--failed", help="All failed ones, but those cancelled."),
+    ] = False,
+    cancelled: Annotated[
+        bool, typer.Option("--cancelled", help="With --failed: those cancelled, too.")
+    ] = False,
 ) -> None:
     """Run finished jobs again."""
     if not jobs and not failed:
         fail("Which jobs? Give their ids, or --failed for all failed ones.")
     with open_client() as client:
         if failed:
-            console.print(f"{client.retry_all('failed')} jobs are in line again.")
+            count = client.retry_all("failed", cancelled=cancelled)
+            console.print(f"{count} jobs are in line again.")
         for job in jobs or ():
             client.job(job).retry()
 

@@ -67,10 +67,12 @@ class QueueAdministration(JobControl):
         *,
         reset_attempts: bool = False,
         finished_before: datetime | None = None,
+        cancelled: bool = False,
     ) -> int:
         """Run all failed (or all completed) jobs again, the oldest first.
 
-        Unlike BullMQ, jobs with a priority return to their class.
+        Unlike BullMQ, jobs with a priority return to their class, and jobs that
+        somebody cancelled stay failed: they did not fail by themselves.
 
         Parameters
         ----------
@@ -81,6 +83,8 @@ class QueueAdministration(JobControl):
         finished_before : datetime, optional
             Only jobs that ended until then; the default is now, so that a job that
             fails again meanwhile is not retried twice.
+        cancelled : bool, default False
+            The cancelled ones too, as BullMQ does, which knows no cancelling.
 
         Returns
         -------
@@ -93,12 +97,13 @@ class QueueAdministration(JobControl):
                 f"Jobs in state {place} cannot be retried; choose failed or completed."
             )
         until = self._now() if finished_before is None else epoch_ms(finished_before)
-        total, left = 0, BATCH
-        while left == BATCH:
-            left, again = self._run(
-                "retry-all", place, until, BATCH, int(reset_attempts)
+        total, passed, seen = 0, 0, BATCH
+        while seen == BATCH:
+            left, again, kept = self._run(
+                *("retry-all", place, until, BATCH, int(reset_attempts)),
+                *(passed, int(cancelled)),
             )
-            total += int(again)
+            total, passed, seen = total + int(again), passed + kept, left + kept
         return total
 
     def promote_all(self) -> int:

@@ -12,21 +12,14 @@ from huey.api import PeriodicTask
 from huey.exceptions import CancelExecution, TaskException
 from huey.utils import SKIPPED, Error
 
-from myia_sdk.errors import (
-    LeaseLostError,
-    QueueError,
-)
+from myia_sdk.errors import LeaseLostError, QueueError
 from myia_sdk.queue.child import error_record
+from myia_sdk.queue.job import CANCELLED_CATEGORY, CATEGORY
 from myia_sdk.queue.leases import Running, StopCause
 from myia_sdk.queue.messages import naive_moment, revive
 from myia_sdk.queue.outcome import RemoteError
-from myia_sdk.queue.tasks import (
-    Finished,
-    options_of,
-    run_in_child,
-)
+from myia_sdk.queue.tasks import Finished, options_of
 from myia_sdk.queue.verdicts import (
-    CATEGORY,
     Again,
     Failure,
     Success,
@@ -43,10 +36,6 @@ if TYPE_CHECKING:
     from myia_sdk.queue.schedule import JobSchedulers
 
 logger = logging.getLogger("huey.consumer")
-
-RUN_IN_CHILD = f"{run_in_child.__module__}:{run_in_child.__qualname__}"
-#: Jobs that hit a rate limit together come back spread over this share of the wait.
-RATE_LIMIT_SPREAD = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +166,7 @@ class Executor:
                 reason=entry.reason or StopCause.CANCELLED.value,
                 again=Again.NEVER,
                 signal=None,
-                labels={CATEGORY: "CANCELLED"},
+                labels={CATEGORY: CANCELLED_CATEGORY},
             )
             self._fail(entry, task, failure)
         return True

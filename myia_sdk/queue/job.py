@@ -62,6 +62,10 @@ LABELS = (
 #: Longest label accepted, characters: a label is part of a key of the search index.
 MAX_LABEL_LENGTH = 200
 LABEL_PREFIX = "label:"
+#: Label of a failed job that tells what kind of failure it was, and its value for jobs
+#: that somebody cancelled; the scripts write it, too.
+CATEGORY = "category"
+CANCELLED_CATEGORY = "CANCELLED"
 
 #: Hash fields that each attribute of `Job` is read from.
 ATTRIBUTE_FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -215,6 +219,12 @@ class Job:
     def is_finished(self) -> bool:
         """Whether the job has ended."""
         return self.state in FINISHED_STATES
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the job failed because somebody cancelled it."""
+        label = self.labels.get(CATEGORY)
+        return self.state is JobState.FAILED and label == CANCELLED_CATEGORY
 
     @classmethod
     def from_hash(

@@ -31,7 +31,9 @@ class Cancellation(StrEnum):
 
     #: The job had not started; it is in state ``failed`` now.
     CANCELLED = "cancelled"
-    #: The job runs; its worker kills it and moves it to ``failed``.
+    #: The job runs; its worker was asked to kill it and to move it to ``failed``. A
+    #: job that ends by itself before its worker looks keeps that end, also when it
+    #: is ``completed``.
     REQUESTED = "requested"
 
 
@@ -189,7 +191,10 @@ class JobControl:
 
         A job that has not started moves to ``failed`` with `reason`, in one step.
         For one that runs a request is left, which its worker sees within a second:
-        it kills the run and fails the job. Cancelling twice changes nothing.
+        it kills the run and fails the job. When the run returns in that second, the
+        job is ``completed``: its result, and perhaps its certificate, exist. A request
+        is for the run of its time and outlives its worker, but stops no later run of
+        a job that was retried. Cancelling twice changes nothing.
 
         Parameters
         ----------
@@ -223,13 +228,19 @@ class JobControl:
         return set(self.cancel_reasons(job_ids))
 
     def cancel_reasons(self, job_ids: Iterable[str]) -> dict[str, str]:
-        """Return the reasons of the requests to stop, by job id."""
+        """Return the reasons of the requests to stop, by job id.
+
+        For jobs that the caller runs: a claim withdraws what was asked of earlier runs.
+        """
         ids = list(job_ids)
         if not ids:
             return {}
-        reasons = self._store.command("HMGET", self._store.keys.sdk("cancel"), *ids)
-        found = zip(ids, reasons, strict=True)
-        return {job_id: reason for job_id, reason in found if reason is not None}
+        requests = self._store.command("HMGET", self._store.keys.sdk("cancel"), *ids)
+        return {
+            job_id: request.partition(" ")[2]
+            for job_id, request in zip(ids, requests, strict=True)
+            if request is not None
+        }
 
     def _now(self) -> int:
         return self._store.clock()

@@ -315,8 +315,12 @@ class JobStore(JobProducer):
         self._check(job_id, "retry", answer)
 
     def put_back(self, job_id: str, token: str) -> None:
-        """Give a job back, next in line, without charging an attempt."""
-        self._check(job_id, "put back", self.run("put-back", job_id, token))
+        """Give a job back, next in line, without charging an attempt.
+
+        One that was cancelled meanwhile ends instead.
+        """
+        answer = self.run("put-back", job_id, token, self.clock())
+        self._check(job_id, "put back", answer)
 
     def delay(self, job_id: str, token: str, until: datetime) -> None:
         """Move a running job to delayed, without charging an attempt."""

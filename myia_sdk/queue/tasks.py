@@ -11,6 +11,7 @@ import inspect
 import sys
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from huey.api import Task, TaskWrapper
@@ -99,6 +100,25 @@ class BullTaskWrapper(TaskWrapper):
         settings["bull_function"] = staticmethod(func)
         made: type[Task] = super().create_task(func, context, name, **settings)
         return made
+
+    def schedule(
+        self,
+        args: Any = None,  # noqa: ANN401  # arguments, or when
+        kwargs: dict[str, Any] | None = None,
+        eta: datetime | None = None,
+        delay: float | timedelta | None = None,
+        *rest: Any,  # noqa: ANN401  # Huey's further options
+        **options: Any,  # noqa: ANN401  # the same
+    ) -> Any:  # noqa: ANN401  # as Huey
+        """Run the task later (Huey's method); a delay counts by the server's clock."""
+        if eta is None and delay is None and isinstance(args, int | float | timedelta):
+            args, delay = None, args
+        is_away = self.huey.is_in_memory or current_channel() is not None
+        if delay is not None and eta is None and not is_away:
+            wait = delay if isinstance(delay, timedelta) else timedelta(seconds=delay)
+            now = datetime.fromtimestamp(self.huey.store.clock() / 1000, UTC)
+            eta, delay = now + wait, None
+        return super().schedule(args, kwargs, eta, delay, *rest, **options)
 
 
 def options_of(task: Task) -> TaskOptions:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from huey import signals
 
+from myia_sdk.queue.job import CATEGORY
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from myia_sdk.queue.outcome import Outcome, RemoteError
-
-#: Label of a failed job that tells what kind of failure it was.
-CATEGORY = "category"
 
 
 class Again(Enum):

@@ -13,8 +13,8 @@ from myia_sdk.errors import (
     JobNotFoundError,
     LeaseLostError,
 )
-from myia_sdk.queue.administration import Cancellation, QueueAdministration
-from myia_sdk.queue.job import Deduplication, JobOptions, JobState, NewJob, Retention
+from myia_sdk.queue.administration import QueueAdministration
+from myia_sdk.queue.job import Deduplication, JobOptions, JobState, NewJob
 from myia_sdk.queue.store import JobStore
 from myia_sdk.queue.workers import worker_client_name
 
@@ -197,120 +197,6 @@ def test_update_data_replaces_the_data(store, administration, add):
     assert store.job(job_id).data == {"model": "é"}
     with pytest.raises(InvalidJobError):
         administration.update_data(job_id, {"x": float("nan")})
-
-
-@pytest.mark.parametrize(
-    ("options", "prev"),
-    [
-        ({}, "waiting"),
-        ({"priority": 2}, "prioritized"),
-        ({"delay": timedelta(hours=1)}, "delayed"),
-    ],
-)
-def test_cancel_of_a_pending_job_ends_it_at_once(
-    store, administration, add, options, prev
-):
-    job_id = add(**options)
-    assert administration.cancel(job_id) is Cancellation.CANCELLED
-    job = store.job(job_id)
-    assert job.state is JobState.FAILED
-    assert job.failed_reason == "cancelled"
-    assert job.labels["category"] == "CANCELLED"
-    assert store.claim(OURS, LEASE).job is None
-    assert events(store)[-1] == {
-        "event": "failed",
-        "jobId": job_id,
-        "failedReason": "cancelled",
-        "prev": prev,
-    }
-    assert administration.cancel(job_id) is Cancellation.CANCELLED
-
-
-def test_cancel_works_while_the_queue_is_paused(store, administration, add):
-    job_id = add()
-    administration.pause()
-    administration.cancel(job_id, reason="not needed")
-    assert store.job(job_id).failed_reason == "not needed"
-
-
-def test_cancel_honours_retention_and_frees_the_deduplication_id(
-    store, administration, add
-):
-    job_id = add(deduplication=Deduplication(id="d"), remove_on_fail=Retention(count=0))
-    administration.cancel(job_id)
-    assert store.job(job_id) is None
-    assert store.redis.get(store.keys.deduplication("d")) is None
-
-
-def test_cancel_of_a_running_job_leaves_a_request_for_its_worker(
-    administration, add, run
-):
-    job_id, other = add(), add()
-    run()
-    assert administration.cancel_requested([job_id, other]) == set()
-    assert administration.cancel(job_id, reason="enough") is Cancellation.REQUESTED
-    assert administration.cancel_requested([job_id, other]) == {job_id}
-    assert administration.cancel_reasons([job_id, other]) == {job_id: "enough"}
-    assert administration.cancel_requested([]) == set()
-
-
-def test_cancel_says_that_a_foreign_worker_cannot_be_told(administration, add, run):
-    job_id = add()
-    run(token="0d9a6bd4-2d0b-4c8e-8f6d-token-of-a-node-worker")
-    with pytest.raises(InvalidTransitionError, match="worker of another client"):
-        administration.cancel(job_id)
-    assert administration.cancel_requested([job_id]) == set()
-
-
-def test_cancel_refuses_a_job_that_has_ended(administration, add, run):
-    job_id = add()
-    run("failed")
-    with pytest.raises(InvalidTransitionError, match="ended already"):
-        administration.cancel(job_id)
-
-
-@pytest.mark.parametrize("delay", [None, timedelta(hours=1)])
-def test_a_cancelled_job_whose_attempt_fails_first_is_not_retried(
-    store, administration, add, run, delay
-):
-    job_id = add(attempts=3)
-    run()
-    administration.cancel(job_id)
-    if delay is None:
-        store.retry_now(job_id, OURS, "boom", "trace")
-    else:
-        store.retry_later(job_id, OURS, delay, "boom", "trace")
-    job = store.job(job_id)
-    assert (job.state, job.failed_reason) == (JobState.FAILED, "cancelled")
-    assert job.attempts_made == 1
-    assert job.labels["category"] == "CANCELLED"
-    assert administration.cancel_requested([job_id]) == set()
-
-
-def test_a_retried_job_is_not_cancelled_again(store, administration, add, run):
-    job_id = add()
-    run()
-    administration.cancel(job_id)
-    store.fail(job_id, OURS, "cancelled")
-    administration.retry(job_id)
-    assert administration.cancel_requested([job_id]) == set()
-
-
-def test_a_cancelled_child_keeps_the_books_of_its_parent(
-    store, administration, redis_client
-):
-    parent = store.keys.job("parent-of-one")
-    redis_client.hset(parent, mapping={"name": "p", "data": "{}", "opts": "{}"})
-    redis_client.hset(parent, mapping={"timestamp": 1, "delay": 0, "priority": 0})
-    redis_client.zadd(store.keys.waiting_children, {"parent-of-one": 1})
-    child = store.add(
-        NewJob(name="c", parent_key=parent, options=JobOptions(parent_rule="idof"))
-    )
-    administration.cancel(child)
-    assert store.state("parent-of-one") is JobState.WAITING
-    assert redis_client.hgetall(f"{parent}:failed") == {
-        store.keys.job(child): "cancelled"
-    }
 
 
 def test_global_concurrency_holds_back_further_jobs(store, administration, add, run):

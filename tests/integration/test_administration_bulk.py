@@ -144,6 +144,28 @@ def test_retry_all_takes_only_what_ended_before(store, administration, fill, clo
         administration.retry_all(JobState.DELAYED)
 
 
+@pytest.mark.usefixtures("small_batches")
+def test_retry_all_leaves_cancelled_jobs_alone_unless_told(
+    store, administration, fill, clock
+):
+    """Cancelled ones lie before, between and behind the failed ones."""
+    cancelled, failed = [], []
+    for _ in range(3):
+        waiting = fill(4)
+        for job_id in waiting:
+            administration.cancel(job_id)
+            clock.now += 1
+        cancelled += waiting
+        failed += fill(2, JobState.FAILED)
+        clock.now += 1
+    assert administration.retry_all() == len(failed)
+    line = store.redis.lrange(store.keys.wait, 0, -1)
+    assert line[::-1] == failed
+    assert {job.id for job in store.page(JobState.FAILED)} == set(cancelled)
+    assert administration.retry_all(cancelled=True) == len(cancelled)
+    assert not store.job(cancelled[0]).is_cancelled
+
+
 def test_retry_all_drops_ids_whose_job_is_gone(store, administration, fill):
     (job_id,) = fill(1, JobState.FAILED)
     store.redis.delete(store.keys.job(job_id))

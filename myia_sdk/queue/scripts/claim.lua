@@ -1,4 +1,4 @@
--- include: admit event promote-due score count-up
+-- include: admit event promote-due score count-up end-cancelled
 -- Give the next job to a worker. Answers {id or '', next due ms, limited for ms,
 -- ids dropped, hash fields...}.
 -- ARGV: now token lease_ms worker limit_max limit_duration_ms
@@ -50,16 +50,24 @@ local function next_in_line()
 end
 
 -- Ids without a hash (and the '0:' markers of old versions) are dropped: running
--- them would leave ghosts.
+-- them would leave ghosts. Jobs that were cancelled in a run which another client's
+-- stalled check ended go no further.
 local function take()
-  for dropped = 0, DROP_AT_ONCE do
+  local dropped = 0
+  while dropped < DROP_AT_ONCE do
     local id = next_in_line()
-    if not id or redis.call('TYPE', base .. id).ok == 'hash' then
+    local exists = id and redis.call('TYPE', base .. id).ok == 'hash'
+    if not id or (exists and not cancel_reason(base, id)) then
       return id, dropped
     end
     redis.call('LREM', base .. 'active', 1, id)
+    if exists then
+      ended_by_cancel(base, id, now, 'waiting')
+    else
+      dropped = dropped + 1
+    end
   end
-  return nil, DROP_AT_ONCE
+  return nil, dropped
 end
 
 local id, dropped = take()

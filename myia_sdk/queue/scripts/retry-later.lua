@@ -13,7 +13,7 @@ if ARGV[5] == '1' then
   redis.call('HSET', base .. id, 'failedReason', ARGV[6], 'stacktrace', ARGV[7])
   count_up(base, id, 'atm')
 end
-if ended_by_cancel(base, id, tonumber(ARGV[3])) then
+if ended_by_cancel(base, id, tonumber(ARGV[3]), 'active') then
   return 0
 end
 redis.call('HSET', base .. id, 'delay', delay)

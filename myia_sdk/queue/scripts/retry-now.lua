@@ -10,7 +10,7 @@ if refused ~= 0 then
 end
 redis.call('HSET', base .. id, 'failedReason', ARGV[4], 'stacktrace', ARGV[5])
 count_up(base, id, 'atm')
-if ended_by_cancel(base, id, tonumber(ARGV[3])) then
+if ended_by_cancel(base, id, tonumber(ARGV[3]), 'active') then
   return 0
 end
 enqueue(base, id, priority_of(base, id), side_of(options_of(base, id)))

@@ -1,4 +1,4 @@
--- include: admit event target wake count-up
+-- include: admit event target wake count-up end-cancelled
 -- Recover the jobs whose worker has gone. Answers their ids, or nil when another
 -- worker checked within the interval.
 -- ARGV: now interval_ms max_stalled_count
@@ -35,7 +35,8 @@ redis.call('DEL', base .. 'stalled')
 for _, id in ipairs(suspects) do
   if redis.call('EXISTS', base .. id .. ':lock') == 0
     and redis.call('LREM', base .. 'active', 1, id) == 1
-    and redis.call('TYPE', base .. id).ok == 'hash' then
+    and redis.call('TYPE', base .. id).ok == 'hash'
+    and not ended_by_cancel(base, id, tonumber(ARGV[1]), 'active') then
     recover(id)
     recovered[#recovered + 1] = id
   end

@@ -21,13 +21,13 @@ local function end_cancelled(base, id, reason, now, prev)
   event(base, 'failed', 'jobId', id, 'failedReason', reason, 'prev', prev)
 end
 
--- An attempt that was to be followed by another ends the job when someone cancelled
--- it meanwhile.
-local function ended_by_cancel(base, id, now)
+-- A job that is out of its place, and was to run again, ends when someone cancelled
+-- the run before.
+local function ended_by_cancel(base, id, now, prev)
   local reason = cancel_reason(base, id)
   if not reason then
     return false
   end
-  end_cancelled(base, id, reason, now, 'active')
+  end_cancelled(base, id, reason, now, prev)
   return true
 end
