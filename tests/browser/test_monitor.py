@@ -174,6 +174,60 @@ def test_a_running_job_is_cancelled_by_clicking(show, client, queue, start_worke
     assert client.queue.job(job_id).failed_reason == "cancelled"
 
 
+def test_a_job_is_added_duplicated_and_changed_by_clicking(show, notebook, client):
+    from playwright.sync_api import expect
+
+    page = show()
+    cells = page.locator(".jp-Notebook .jp-Cell").count()
+    page.get_by_role("button", name="Queue ▾").click()
+    page.get_by_role("button", name="Add a job …").click()
+    dialog = page.get_by_role("dialog", name="Add a job")
+    dialog.get_by_label("Task").fill("")
+    dialog.get_by_label("Task").press_sequentially("add dbx")
+    dialog.get_by_label("Data (JSON)").fill('{"n": 3')
+    expect(dialog.get_by_role("alert")).to_contain_text("No JSON")
+    dialog.get_by_label("Options (JSON)").fill('{"delay": "soon"}')
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_have_count(2)
+    notebook.screenshot("monitor-add-wrong")
+    assert axe_violations(page, ".myia-job-form") == []
+    expect(dialog.get_by_label("Data (JSON)")).to_have_value('{"n": 3')
+    dialog.get_by_label("Data (JSON)").fill('{"n": 3}')
+    dialog.get_by_label("Options (JSON)").fill('{"delay": 3600000, "attempts": 2}')
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(dialog).to_have_count(0)
+    expect(page.locator(".myia-notices")).to_contain_text("The job was added")
+    (first,) = client.queue.page(JobState.DELAYED)
+    assert (first.name, first.max_attempts) == ("add dbx", 2)
+
+    row(page, first.id).locator(".myia-link").click()
+    due = page.get_by_role("form", name="Change delay")
+    due.get_by_label("Due in, seconds").fill("7200")
+    due.get_by_role("button").click()
+    expect(page.locator(".myia-notices")).to_contain_text("delay of 1 job(s)")
+    assert client.queue.job(first.id).delay.total_seconds() >= 7200
+
+    page.get_by_role("button", name="Duplicate …").click()
+    dialog = page.get_by_role("dialog", name="Duplicate")
+    expect(dialog.get_by_label("Data (JSON)")).to_have_value('{\n  "n": 3\n}')
+    dialog.get_by_label("Data (JSON)").fill('{"n": 4}')
+    dialog.get_by_label("Options (JSON)").fill('{"priority": 5}')
+    dialog.get_by_role("button", name="Add the copy").click()
+    expect(page.locator(".myia-notices")).to_contain_text("The copy was added")
+    (copy,) = client.queue.page(JobState.PRIORITIZED)
+    assert client.queue.job(copy.id).data == {"n": 4}
+
+    row(page, copy.id).get_by_role("checkbox").check()
+    bulk = page.get_by_role("group", name="Actions on the selected jobs")
+    bulk.get_by_role("button", name="Change priority").click()
+    bulk.get_by_role("spinbutton").fill("2")
+    notebook.screenshot("monitor-change-priority")
+    bulk.get_by_role("form").get_by_role("button").click()
+    expect(page.locator(".myia-notices")).to_contain_text("priority of 1 job(s)")
+    assert client.queue.job(copy.id).priority == 2
+    assert page.locator(".jp-Notebook .jp-Cell").count() == cells
+
+
 def test_clean_asks_first_and_then_removes(show, client):
     from playwright.sync_api import expect
 
@@ -294,6 +348,18 @@ def test_nothing_is_clipped_or_inaccessible(show, notebook, client, theme, width
     notebook.screenshot(f"monitor-{theme.lower()}-{width}-failed")
     assert clipped_texts(page) == []
     assert axe_violations(page, ".myia-root") == []
+    page.get_by_role("button", name="Duplicate …").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    notebook.screenshot(f"monitor-{theme.lower()}-{width}-form")
+    assert clipped_texts(page) == []
+    assert axe_violations(page, ".myia-root") == []
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    row(page, made["delayed"]).locator(".myia-link").click()
+    row(page, made["delayed"]).get_by_role("checkbox").check()
+    expect(page.get_by_role("form", name="Change delay")).to_be_visible()
+    notebook.screenshot(f"monitor-{theme.lower()}-{width}-delayed")
+    assert clipped_texts(page) == []
     notebook.set_theme("JupyterLab Light")
 
 

@@ -207,6 +207,58 @@ def test_promote_of_a_delayed_job(client, jobs, monitor):
     assert client.queue.state(job_id) is JobState.WAITING
 
 
+def test_the_delay_of_selected_jobs_is_changed(client, jobs, monitor):
+    ids = [jobs.delayed(), jobs.delayed()]
+    other = jobs.waiting()
+    monitor.handle({"event": "change_delay", "ids": [*ids, other], "seconds": 7200})
+    delays = [client.queue.job(one).delay for one in ids]
+    assert all(timedelta(hours=2) <= one < timedelta(hours=3) for one in delays)
+    assert client.queue.job(other).delay == timedelta(0)
+    assert "2 job(s)" in monitor.notice["text"]
+    monitor.handle({"event": "change_delay", "ids": ids[:1], "seconds": 0})
+    assert monitor.snapshot()["rows"][ids[0]]["due_at"] is not None
+
+
+def test_the_priority_of_selected_jobs_is_changed(client, jobs, monitor):
+    first, second, running = jobs.waiting(), jobs.delayed(), jobs.active()
+    event = {"event": "change_priority", "ids": [first, second, running], "priority": 7}
+    monitor.handle(event)
+    found = [client.queue.job(one) for one in (first, second, running)]
+    assert [job.priority for job in found] == [7, 7, 0]
+    assert monitor.snapshot()["rows"][first]["state"] == "prioritized"
+    monitor.handle({"event": "change_priority", "ids": [first], "priority": 0})
+    assert client.queue.state(first) is JobState.WAITING
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event": "change_delay", "seconds": -1},
+        {"event": "change_delay", "seconds": 1e12},
+        {"event": "change_delay", "seconds": "5"},
+        {"event": "change_priority", "priority": 1.5},
+        {"event": "change_priority", "priority": 2_097_152},
+        {"event": "change_priority"},
+    ],
+    ids=str,
+)
+def test_a_wrong_delay_or_priority_changes_nothing(client, jobs, monitor, event):
+    job_id = jobs.delayed()
+    before = client.queue.job(job_id)
+    with pytest.raises(ActionRefusedError):
+        monitor.handle({**event, "ids": [job_id]})
+    assert client.queue.job(job_id) == before
+
+
+def test_a_finished_job_has_no_delay_or_priority_to_change(jobs, monitor):
+    done = jobs.completed()
+    for change in ({"seconds": 1}, {"priority": 1}):
+        (name,) = change
+        event = {"seconds": "change_delay", "priority": "change_priority"}[name]
+        with pytest.raises(ActionRefusedError, match="completed"):
+            monitor.handle({"event": event, "ids": [done], **change})
+
+
 def test_run_again_makes_a_new_job_with_the_same_request(client, jobs, monitor):
     job_id = jobs.completed("tree")
     monitor.handle({"event": "rerun", "ids": [job_id]})
@@ -286,7 +338,11 @@ CHANGES = [
     {"event": "cancel", "ids": ["1"]},
     {"event": "remove", "ids": ["1"]},
     {"event": "rerun", "ids": ["1"]},
+    {"event": "add", "name": "x", "data": "{}", "options": "{}"},
+    {"event": "duplicate", "ids": ["1"], "name": "x"},
     {"event": "update", "ids": ["1"], "data": "{}"},
+    {"event": "change_delay", "ids": ["1"], "seconds": 1},
+    {"event": "change_priority", "ids": ["1"], "priority": 1},
     {"event": "pause"},
     {"event": "resume"},
     {"event": "concurrency", "concurrency": 1},
@@ -470,14 +526,6 @@ def test_obliterate_needs_the_typed_name(client, jobs, monitor, queue_name):
         monitor.handle({"event": "confirm", "token": token, "typed": "other"})
     monitor.handle({"event": "confirm", "token": token, "typed": queue_name})
     assert sum(client.queue.counts().values()) == 0
-
-
-def test_data_of_a_waiting_job_can_be_edited(client, jobs, monitor):
-    job_id = jobs.waiting()
-    monitor.handle({"event": "update", "ids": [job_id], "data": '{"a": 1}'})
-    assert client.queue.job(job_id).data == {"a": 1}
-    with pytest.raises(ActionRefusedError, match="no JSON"):
-        monitor.handle({"event": "update", "ids": [job_id], "data": "{"})
 
 
 def test_export_disarms_formulas(jobs, monitor):
