@@ -22,7 +22,9 @@ from pathlib import Path
 MODEL_NAME = "smollm2-135m-instruct"
 #: Tokens that one conversation may have.
 CONTEXT = 2048
-#: Conversations at once.
+#: Conversations at once. With more than one, llama.cpp computes texts of different
+#: lengths in steps of the shortest, and takes the mean of an embedding over the last
+#: step only: a vector then depends on the texts that came beside it.
 SLOTS = 4
 #: Seconds that loading the model may take on a busy machine.
 READY_WITHIN = 60.0
@@ -39,12 +41,17 @@ def missing_packages() -> list[str]:
 
 
 @contextlib.contextmanager
-def running_chat_server(api_key: str | None = None) -> Iterator[str]:
+def running_chat_server(
+    api_key: str | None = None, *, slots: int = SLOTS
+) -> Iterator[str]:
     """Start the server, yield its base URL, and end it."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).resolve()), str(port), api_key or ""],
+        [
+            *(sys.executable, str(Path(__file__).resolve())),
+            *(str(port), str(slots), api_key or ""),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -73,7 +80,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     raise TimeoutError(f"{url} did not answer within {READY_WITHIN:.0f} s")
 
 
-def serve(port: int, api_key: str) -> None:
+def serve(port: int, slots: int, api_key: str) -> None:
     """Serve in this process until standard input closes."""
     import xllamacpp
 
@@ -88,8 +95,8 @@ def serve(port: int, api_key: str) -> None:
     parameters.model_alias = {MODEL_NAME}
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = port
-    parameters.n_parallel = SLOTS
-    parameters.n_ctx = CONTEXT * SLOTS
+    parameters.n_parallel = slots
+    parameters.n_ctx = CONTEXT * slots
     parameters.use_jinja = True
     # With it, llama.cpp pools an embedding over the tokens it did not know already.
     parameters.cache_prompt = False
@@ -108,4 +115,4 @@ def serve(port: int, api_key: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "")
+    serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

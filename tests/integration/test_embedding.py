@@ -16,8 +16,9 @@ from myia_sdk.certification.checks.vectors import (
 from myia_sdk.certification.report import Outcome, Verdict
 from myia_sdk.certification.request import CertificationRequest, ModelRef
 from myia_sdk.certification.runner import run_suite
+from myia_sdk.certification.suites import load_suite
 from myia_sdk.errors import MalformedAnswerError, ModelRejectedError
-from tests.chat_server import MODEL_NAME
+from tests.chat_server import MODEL_NAME, missing_packages, running_chat_server
 from tests.integration.conftest import require
 
 PLUGINS = ("tests.minilm", "tests.integration.test_embedding")
@@ -55,34 +56,45 @@ def test_a_real_embedding_model_is_certified():
     assert report.resolved["dimensions"] == 384
 
 
-#: The checks that tell the models apart, for a server that takes its time.
-FEW = {
-    "suite": {"id": "few", "version": "1", "kind": "embedding"},
-    "check": [
-        {"id": "dimension", "severity": "critical"},
-        {"id": "paraphrase", "severity": "critical"},
-        {"id": "anisotropy", "severity": "minor"},
-    ],
-}
+def run_some(url, *checks):
+    """Some checks of the suite, with its severities, for a server that takes time."""
+    suite = load_suite("embedding-baseline").to_record()
+    suite["suite"]["id"] = "some"
+    suite["check"] = [check for check in suite["check"] if check["id"] in checks]
+    reference = ModelRef(
+        kind="openai-embedding", name="smollm2", url=url, model=MODEL_NAME
+    )
+    parameters = {"request_timeout": 240}
+    return run_suite(
+        CertificationRequest(model=reference, suite=suite, parameters=parameters)
+    )
 
 
 @pytest.mark.chat
-def test_the_by_product_of_a_chat_model_is_not(chat_server):
-    reference = ModelRef(
-        kind="openai-embedding", name="smollm2", url=chat_server, model=MODEL_NAME
-    )
-    report = run_suite(
-        CertificationRequest(
-            model=reference, suite=FEW, parameters={"request_timeout": 240}
-        )
-    )
-    # A warning or a failure: the same server gave 0.76 and 0.80 to paraphrase in turn.
-    assert report.verdict is not Verdict.CERTIFIED
-    assert report.check("dimension").outcome is Outcome.PASSED
-    assert report.check("paraphrase").outcome is not Outcome.PASSED
-    assert report.check("anisotropy").value > 0.5
+@pytest.mark.xdist_group("chat")
+def test_the_by_product_of_a_chat_model_is_not():
+    """One slot computes each text alone, so the numbers are the same each time."""
+    require(missing_packages(), "packages of the chat server are")
+    with running_chat_server(slots=1) as url:
+        report = run_some(url, "schema", "paraphrase", "anisotropy", "sts")
+    assert report.check("paraphrase").value == 1.0
+    assert report.check("paraphrase").outcome is Outcome.PASSED
+    assert report.check("anisotropy").value == pytest.approx(0.79, abs=0.01)
+    assert report.check("anisotropy").outcome is Outcome.WARNED
+    assert report.check("sts").value == pytest.approx(0.22, abs=0.02)
+    assert report.check("sts").outcome is Outcome.FAILED
+    assert "20000 words: answered with 500" in report.check("schema").message
+    assert report.verdict is Verdict.FAILED
     assert report.resolved["model"] == MODEL_NAME
     assert report.resolved["dimensions"] == 576
+
+
+def test_a_server_that_mixes_the_texts_of_a_batch_is_found_out(chat_server):
+    """With four slots a vector depends on its neighbours, see ``SLOTS``."""
+    found = run_some(chat_server, "batch-invariance").check("batch-invariance")
+    assert found.outcome is Outcome.FAILED
+    assert found.value > 0.01
+    assert "one text a request" in found.suggestions[0]
 
 
 def lengths_of_texts():

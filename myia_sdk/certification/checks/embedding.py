@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,7 +117,12 @@ def batch_invariance(context: CheckContext) -> Measurement:
     """Greatest difference between texts alone and in one batch, scaled to length 1."""
     together = _scaled(embed(context, TEXTS[:8]))
     alone = np.vstack([_scaled(embed(context, [text])) for text in TEXTS[:8]])
-    return _difference(together, alone, "alone and in a batch")
+    return replace(
+        _difference(together, alone, "alone and in a batch"),
+        suggestions=(
+            "Send one text a request until the server computes each text by itself.",
+        ),
+    )
 
 
 @check(
