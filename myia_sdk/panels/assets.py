@@ -12,6 +12,7 @@ SCRIPTS = (
     "words.js",
     "table.js",
     "json.js",
+    "flow.js",
     "job.js",
     "detail.js",
     "queue.js",

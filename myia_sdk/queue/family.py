@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from myia_sdk.queue.reading import chunks
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from myia_sdk.queue.reading import JobReader
 
@@ -25,11 +27,14 @@ class Relative(NamedTuple):
         Its id.
     is_here : bool
         Whether it is in the queue that was asked.
+    queue : str
+        Name of its queue.
     """
 
     key: str
     id: str
     is_here: bool
+    queue: str
 
 
 class Children(NamedTuple):
@@ -46,6 +51,11 @@ class Family:
     parent: Relative | None = None
     #: Children by what became of them: ``processed``, ``pending``, ``failed``.
     children: Mapping[str, Children] = field(default_factory=dict)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the job has neither a parent nor children."""
+        return self.parent is None and not any(c.total for c in self.children.values())
 
     def ids(self) -> frozenset[str]:
         """Return the ids of the relatives in the same queue."""
@@ -74,43 +84,77 @@ def read_family(
     Family
         Children without their results, which may be large.
     """
-    keys = reader.keys
-    key, pending = keys.job(job_id), keys.dependencies(job_id)
-    processed = keys.processed(job_id)
+    return read_families(reader, [reader.keys.job(job_id)], limit=limit)[0]
+
+
+def read_families(
+    reader: JobReader, keys: Sequence[str], *, limit: int = CHILDREN_LIMIT
+) -> list[Family]:
+    """Read the relatives of several jobs of any queues, in one round trip.
+
+    Parameters
+    ----------
+    reader : JobReader
+        A queue on the server; relatives in it are *here*.
+    keys : sequence of str
+        Full keys of the jobs.
+    limit : int, default 50
+        As for :func:`read_family`.
+    """
+    commands = [command for key in keys for command in _commands(key, limit)]
+    # Of one job all at one moment; jobs of several queues may be on several servers.
+    answers = reader.batch(commands, transaction=len(keys) == 1)
+    return [_family(reader, some) for some in chunks(answers, _COMMANDS)]
+
+
+def relative_of(reader: JobReader, key: str) -> Relative:
+    """Return what the full key of a job tells about it.
+
+    Ids of scheduled jobs hold colons, names of queues do not.
+    """
+    base = reader.keys.base
+    if key.startswith(base):
+        return Relative(key, key.removeprefix(base), is_here=True, queue=reader.queue)
+    ours = f"{reader.prefix}:"
+    rest = key.removeprefix(ours) if key.startswith(ours) else key.partition(":")[2]
+    queue, _, job_id = rest.partition(":")
+    return Relative(key, job_id, is_here=False, queue=queue)
+
+
+#: Commands that :func:`_commands` makes for a job.
+_COMMANDS = 9
+
+
+def _commands(key: str, limit: int) -> list[tuple[str | float, ...]]:
+    pending, processed = f"{key}:dependencies", f"{key}:processed"
     ignored, unsuccessful = f"{key}:failed", f"{key}:unsuccessful"
-    answers: list[Any] = reader.batch(
-        [
-            ("HGET", key, "parentKey"),
-            ("HRANDFIELD", processed, limit),
-            ("HLEN", processed),
-            ("SRANDMEMBER", pending, limit),
-            ("SCARD", pending),
-            ("HRANDFIELD", ignored, limit),
-            ("HLEN", ignored),
-            ("ZRANGE", unsuccessful, 0, limit - 1),
-            ("ZCARD", unsuccessful),
-        ],
-        transaction=True,
-    )
+    return [
+        ("HGET", key, "parentKey"),
+        ("HRANDFIELD", processed, limit),
+        ("HLEN", processed),
+        ("SRANDMEMBER", pending, limit),
+        ("SCARD", pending),
+        ("HRANDFIELD", ignored, limit),
+        ("HLEN", ignored),
+        ("ZRANGE", unsuccessful, 0, limit - 1),
+        ("ZCARD", unsuccessful),
+    ]
+
+
+def _family(reader: JobReader, answers: Sequence[Any]) -> Family:
     parent, done, done_total, left, left_total, *failed = answers
-    base = keys.base
+    ignored, ignored_total, fatal, fatal_total = failed
     return Family(
-        parent=_relative(parent, base) if parent else None,
+        parent=relative_of(reader, parent) if parent else None,
         children={
-            "processed": _children(done, done_total, base),
-            "pending": _children(left, left_total, base),
+            "processed": _children(reader, sorted(done), done_total),
+            "pending": _children(reader, sorted(left), left_total),
             "failed": _children(
-                [*failed[0], *failed[2]][:limit], failed[1] + failed[3], base
+                reader, sorted({*ignored, *fatal}), ignored_total + fatal_total
             ),
         },
     )
 
 
-def _children(keys: Iterable[str], total: int, base: str) -> Children:
-    return Children(tuple(_relative(key, base) for key in sorted(keys)), total)
-
-
-def _relative(key: str, base: str) -> Relative:
-    is_here = key.startswith(base)
-    job_id = key.removeprefix(base) if is_here else key.rpartition(":")[2]
-    return Relative(key, job_id, is_here)
+def _children(reader: JobReader, keys: Iterable[str], total: int) -> Children:
+    return Children(tuple(relative_of(reader, key) for key in keys), total)

@@ -8,6 +8,7 @@ import pytest
 
 from myia_sdk.errors import InvalidTransitionError
 from myia_sdk.queue.administration import QueueAdministration
+from myia_sdk.queue.flow import read_flow
 from myia_sdk.queue.job import JobState, NewJob
 from myia_sdk.queue.store import JobStore
 from tests.interop.conftest import LEASE, until
@@ -93,6 +94,23 @@ def test_a_parent_with_priority_or_delay_goes_where_it_belongs(store, flow):
     later, _ = flow([{}], parent={"delay": 60_000})
     end(store)
     assert store.state(later) is JobState.DELAYED
+
+
+def test_a_flow_of_node_is_read_with_its_states(store, elsewhere, flow):
+    parent, (first, second) = flow([{}, {}], queue=elsewhere.queue)
+    assert elsewhere.claim(TOKEN, LEASE).job.id == first
+    elsewhere.complete(first, TOKEN, {})
+    for reader, start in ((store, parent), (elsewhere, second)):
+        found = read_flow(reader, start)
+        states = {node.relative.id: node.state for node in found.nodes}
+        assert states == {
+            parent: JobState.WAITING_CHILDREN,
+            first: JobState.COMPLETED,
+            second: JobState.WAITING,
+        }
+        key = store.keys.job(parent)
+        assert {node.parent_key for node in found.nodes} == {None, key}
+        assert found.nodes[0].name == "parent"
 
 
 def test_a_failed_child_that_fails_its_parent(store, flow, work):

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.panels.controllers.redaction import Redaction, pretty
+from myia_sdk.panels.controllers.relatives import family_record, flow_record
 from myia_sdk.panels.controllers.rows import (
     check_row,
     check_rows,
@@ -15,7 +16,8 @@ from myia_sdk.panels.controllers.rows import (
     timeline,
     to_ms,
 )
-from myia_sdk.queue.family import Family, Relative, read_family
+from myia_sdk.queue.family import Family, read_family
+from myia_sdk.queue.flow import Flow, read_flow
 from myia_sdk.queue.job import Job, JobState
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ class JobDetail:
         self._values: dict[str, Any] = {}
         self._result: object = None
         self._family = Family()
+        self._flow = Flow()
+        #: Whether the whole flow is read with the job; it costs more round trips.
+        self.shows_flow = False
         self._is_cancelling = False
         self._lines: list[str] = []
         self._log_total = 0
@@ -64,6 +69,7 @@ class JobDetail:
         job = self._client.queue.job(self.job_id)
         self._job = job or Job(id=self.job_id, name=self._job.name)
         self._family = read_family(self._client.queue, self.job_id)
+        self.load_flow()
         is_active = self._job.state is JobState.ACTIVE
         requested = self._client.administration.cancel_requested
         self._is_cancelling = is_active and self.job_id in requested([self.job_id])
@@ -72,6 +78,15 @@ class JobDetail:
         self._note_progress(self._job.progress)
         self._redact()
         self.load_log()
+
+    def load_flow(self) -> None:
+        """Read the flow of the job, when it is shown and there is one."""
+        is_needed = self.shows_flow and not self._family.is_alone
+        self._flow = (
+            read_flow(self._client.queue, self.job_id, before=self._flow)
+            if is_needed
+            else Flow()
+        )
 
     def _redact(self) -> None:
         """Keep what may be shown: a hook may be slow, and repaints are many."""
@@ -108,6 +123,7 @@ class JobDetail:
             or self.job_id in changes.moved
             or self.job_id in changes.progress
             or not self._family.ids().isdisjoint(changes.moved)
+            or not self._flow.ids().isdisjoint(changes.moved)
         ):
             self.load()
 
@@ -128,7 +144,8 @@ class JobDetail:
         return {
             "row": row,
             "timeline": timeline(job, row),
-            "family": _family_record(self._family),
+            "family": family_record(self._family),
+            "flow": flow_record(self._flow),
             "checks": check_rows(self._result) or list(self._checks.values()),
             "log": {"lines": self._lines, "total": self._log_total},
             **self._values,
@@ -153,25 +170,6 @@ class JobDetail:
         if facts is not None:
             facts["verification"] = self._verification
         return facts
-
-
-def _family_record(family: Family) -> dict[str, Any] | None:
-    if family.parent is None and not any(c.total for c in family.children.values()):
-        return None
-    return {
-        "parent": None if family.parent is None else _relative_record(family.parent),
-        "children": {
-            kind: {
-                "shown": [_relative_record(one) for one in children.shown],
-                "total": children.total,
-            }
-            for kind, children in family.children.items()
-        },
-    }
-
-
-def _relative_record(relative: Relative) -> dict[str, Any]:
-    return {"id": relative.id, "key": relative.key, "is_here": relative.is_here}
 
 
 def certificate_of(return_value: object) -> Certificate | None:

@@ -69,6 +69,7 @@ class MonitorController(Controller):
         self._jobs: list[Job] = []
         self._cancelling: set[str] = set()
         self._detail: JobDetail | None = None
+        self._shows_flow = False
         self._facts = QueueFacts(self)
         self._actions = JobActions(self, self.load)
         self._cleaning = QueueCleaning(self, self.load)
@@ -202,6 +203,7 @@ class MonitorController(Controller):
             "order": self._on_order,
             "search": self._on_search,
             "open": self._on_open,
+            "flow": self._on_flow,
             **self._facts.handlers(),
             **self._actions.handlers(),
             **self._cleaning.handlers(),
@@ -234,6 +236,12 @@ class MonitorController(Controller):
     def _on_open(self, event: Event) -> None:
         self.open_job(text_of(event, "id"))
 
+    def _on_flow(self, event: Event) -> None:
+        self._shows_flow = event.get("is_open") is True
+        if self._detail is not None:
+            self._detail.shows_flow = self._shows_flow
+            self._detail.load_flow()
+
     def open_job(self, job_id: str) -> None:
         """Show the details of a job; an empty id closes them.
 
@@ -244,6 +252,7 @@ class MonitorController(Controller):
         """
         detail = JobDetail(self.client, job_id, self.redaction) if job_id else None
         if detail is not None:
+            detail.shows_flow = self._shows_flow
             detail.load()
         self._detail = detail
 

@@ -142,6 +142,7 @@ const DETAIL_TABS = {
   options: (panel, detail) => jsonView(panel, "options", detail.options),
   result: (panel, detail) => jsonView(panel, "result", detail.result),
   certificate: certificateView,
+  flow: flowView,
 };
 
 function detailView(panel) {
@@ -150,9 +151,14 @@ function detailView(panel) {
   if (!detail) return null;
   const { row } = detail;
   const names = Object.keys(DETAIL_TABS).filter((name) =>
-    (name !== "error" || detail.error) && (name !== "result" || detail.result) && (name !== "certificate" || detail.certificate));
+    (name !== "error" || detail.error) && (name !== "result" || detail.result) && (name !== "certificate" || detail.certificate)
+    && (name !== "flow" || detail.family));
   const chosen = names.includes(ui.detailTab) ? ui.detailTab : (detail.error ? "error" : "checks");
-  const choose = (name) => { ui.detailTab = name; panel.repaint(); };
+  const choose = (name) => {
+    if ((name === "flow") !== (chosen === "flow")) panel.act("flow", { is_open: name === "flow" });
+    ui.detailTab = name;
+    panel.repaint();
+  };
   const onkeydown = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
