@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from myia_sdk.certification.budget import Budget, BudgetExceededError
 from myia_sdk.certification.checks import CheckContext, Measurement, Shared
+from myia_sdk.certification.checks.traffic import concurrency_of
 from myia_sdk.certification.diagnosis import diagnose
 from myia_sdk.certification.records import JSON, json_safe
 from myia_sdk.certification.report import CheckRecord, Outcome
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from myia_sdk.certification.specs import CheckSpec
     from myia_sdk.certification.suites import Suite
 
-#: Checks that run at once on an endpoint; models in this process run one by one, so
-#: that their timings are their own.
-_ENDPOINT_CONCURRENCY = 4
 ENDPOINT_FAMILIES = frozenset({"chat", "embedding"})
 _QUALITY_ISSUE = "QUALITY_ISSUE"
 _TRACEBACK_FRAMES = 10
@@ -114,8 +112,9 @@ def run_checks(
 
 def _finished(run: Run, specs: tuple[CheckSpec, ...]) -> Iterator[CheckRecord]:
     """Run the checks, at most so many at once, and yield each when it ended."""
-    default = _ENDPOINT_CONCURRENCY if run.suite.kind in ENDPOINT_FAMILIES else 1
-    limit = max(1, integer_parameter(run.request.parameters, "concurrency", default))
+    # Models in this process are measured one by one: their timings are their own.
+    is_endpoint = run.suite.kind in ENDPOINT_FAMILIES
+    limit = concurrency_of(run.request) if is_endpoint else 1
     if limit == 1:
         for spec in specs:
             yield _run_check(run, spec)

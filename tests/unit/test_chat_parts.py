@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from myia_sdk.certification.artifacts import ArtifactStore
 from myia_sdk.certification.checks import CheckContext, Measurement
-from myia_sdk.certification.checks.asking import Reply, Traffic, ask, needs
+from myia_sdk.certification.checks.asking import Reply, ask, ask_each, needs
 from myia_sdk.certification.checks.chat_abilities import schema_problem
 from myia_sdk.certification.checks.instructions import RULES, obeys
+from myia_sdk.certification.checks.traffic import Traffic
 from myia_sdk.certification.material import read_material
 from myia_sdk.certification.models import ChatEvent, load_model
 from myia_sdk.certification.report import Outcome, Threshold
@@ -102,6 +104,39 @@ def test_whoever_is_alone_waits_for_requests_and_keeps_others_waiting():
     assert order == ["first", "alone", "last"]
 
 
+class Gate:
+    """An endpoint that answers when so many requests are there, and counts them."""
+
+    family = "chat"
+
+    def __init__(self, wanted):
+        self.together = threading.Barrier(wanted)
+        self.most = self.now = 0
+        self.lock = threading.Lock()
+
+    def chat(self, messages, parameters=None, *, stream=True, timeout=60.0):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self.together.wait(10)
+        with self.lock:
+            self.now -= 1
+        yield ChatEvent(elapsed=0.1, text=messages[0]["content"])
+
+
+def test_a_check_asks_many_things_at_once_and_no_more_than_the_run_allows():
+    model = Gate(3)
+    context = context_of(model, parameters={"concurrency": 3})
+    questions = [(str(number), None) for number in range(6)]
+    with ThreadPoolExecutor(2) as checks:
+        halves = checks.map(
+            lambda half: ask_each(context, half), [questions[:3], questions[3:]]
+        )
+        texts = [reply.text for half in halves for reply in half]
+    assert texts == ["0", "1", "2", "3", "4", "5"]
+    assert model.most == 3
+
+
 def test_requests_keep_their_pace():
     traffic = Traffic(interval=0.02)
     started = time.monotonic()
@@ -133,7 +168,7 @@ class Refusing:
         yield ChatEvent(elapsed=0.0)
 
 
-def context_of(model, **options):
+def context_of(model, parameters=None, **options):
     return CheckContext(
         check_id="x",
         model=model,
@@ -144,6 +179,7 @@ def context_of(model, **options):
         request=CertificationRequest(
             model=ModelRef(kind="openai", name="m", model="m", options=options),
             suite="s",
+            parameters=parameters or {},
         ),
         retry=RetryPolicy(max_retries=0),
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import wraps
-from threading import Condition
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 from myia_sdk.certification.checks import CheckContext, Measurement
+from myia_sdk.certification.checks.traffic import traffic_of
 from myia_sdk.certification.diagnosis import diagnose
 from myia_sdk.certification.report import Outcome
 from myia_sdk.errors import SuiteError
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from myia_sdk.certification.models import ChatEvent, ChatModel
     from myia_sdk.certification.records import JSON
     from myia_sdk.certification.retrying import Retry, RetryPolicy
-
-T = TypeVar("T")
 
 #: Seconds that one request may take; the original's longest.
 REQUEST_TIMEOUT = 60.0
@@ -54,76 +51,6 @@ class Reply:
         """Tokens of the answer; counted by pieces where the endpoint does not say."""
         counted = (self.usage or {}).get("completion_tokens", 0)
         return counted or self.pieces
-
-
-class Traffic:
-    """Orders the requests of one run: pace, and silence for those that are timed.
-
-    Parameters
-    ----------
-    interval : float
-        Least time between the starts of two requests, seconds.
-    """
-
-    def __init__(self, interval: float = 0.0) -> None:
-        self._interval = interval
-        self._changed = Condition()
-        self._running = 0
-        self._waiting_alone = 0
-        self._is_alone = False
-        self._next_start = 0.0
-
-    @contextlib.contextmanager
-    def request(self) -> Iterator[None]:
-        """Take part in the traffic; waits while somebody is alone."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: not self._is_alone and not self._waiting_alone
-            )
-            self._running += 1
-        try:
-            self._pace()
-            yield
-        finally:
-            with self._changed:
-                self._running -= 1
-                self._changed.notify_all()
-
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Have the endpoint for oneself, so that times are the model's own."""
-        with self._changed:
-            self._waiting_alone += 1
-            self._changed.wait_for(lambda: not self._running and not self._is_alone)
-            self._waiting_alone -= 1
-            self._is_alone = True
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._is_alone = False
-                self._changed.notify_all()
-
-    @contextlib.contextmanager
-    def quiet(self) -> Iterator[None]:
-        """Send a request while `alone`, at the run's pace all the same."""
-        self._pace()
-        yield
-
-    def _pace(self) -> None:
-        with self._changed:
-            now = time.monotonic()
-            start = max(now, self._next_start)
-            self._next_start = start + self._interval
-        if start > now:
-            time.sleep(start - now)
-
-
-def traffic_of(context: CheckContext) -> Traffic:
-    """Return the run's traffic; ``requests_per_second`` of the request paces it."""
-    rate = context.request.parameters.get("requests_per_second")
-    interval = 1 / rate if isinstance(rate, int | float) and rate > 0 else 0.0
-    return cast("Traffic", context.shared.get("traffic", lambda: Traffic(interval)))
 
 
 def ask(
@@ -192,6 +119,35 @@ def ask(
     _spend(context, conversation, reply)
     context.sample_log.append(context.check_id, {**sample, **_described(reply)})
     return reply
+
+
+def ask_each(
+    context: CheckContext,
+    questions: Sequence[
+        tuple[str | Sequence[Mapping[str, JSON]], Mapping[str, JSON] | None]
+    ],
+) -> list[Reply]:
+    """Ask several things at once, as many as the run's traffic allows.
+
+    Parameters
+    ----------
+    context : CheckContext
+        The check that asks.
+    questions : sequence of tuple
+        Messages and parameters of each request, as for `ask`.
+
+    Returns
+    -------
+    list of Reply
+        In the order of the questions.
+
+    Raises
+    ------
+    Exception
+        The first error in that order; what was not sent yet is not sent.
+    """
+    with ThreadPoolExecutor(traffic_of(context).limit) as pool:
+        return list(pool.map(lambda question: ask(context, *question), questions))
 
 
 def refuses(error: Exception) -> bool:

@@ -9,6 +9,7 @@ from myia_sdk.certification.checks import CheckContext, Measurement, check
 from myia_sdk.certification.checks.asking import (
     Reply,
     ask,
+    ask_each,
     needs,
     request_timeout,
     retries_of,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _KINDS = ("chat",)
 _GREETING = "Hi"
+_INVENTION = "Invent a name for a small boat and say why."
 _COUNTING = "Count from 1 to 20, with spaces between the numbers."
 #: Temperature 0 asks for the most likely answer, the same each time.
 _FIXED: Mapping[str, JSON] = {"temperature": 0}
@@ -252,23 +254,22 @@ def seed_determinism(context: CheckContext) -> Measurement:
     kinds=_KINDS,
     params={"requests": 5, "temperature": 1.2},
     threshold=Threshold(comparator=">=", passed=2.0),
-    material="Invent a name for a small boat and say why.",
+    material=_INVENTION,
 )
 @needs("temperature", "temperature")
 def temperature(context: CheckContext) -> Measurement:
     """Count the distinct answers to one prompt with different seeds."""
-    replies = [
-        ask(
-            context,
-            "Invent a name for a small boat and say why.",
-            {
-                "temperature": context.params["temperature"],
-                "seed": number,
-                "max_tokens": 24,
-            },
-        )
-        for number in range(whole_number(context, "requests"))
-    ]
+    parameters = {"temperature": context.params["temperature"], "max_tokens": 24}
+    replies = ask_each(
+        context,
+        [
+            (
+                "Invent a name for a small boat and say why.",
+                {**parameters, "seed": seed},
+            )
+            for seed in range(whole_number(context, "requests"))
+        ],
+    )
     distinct = len({reply.text for reply in replies})
     return Measurement(
         value=float(distinct),
@@ -317,8 +318,8 @@ def invalid_request(context: CheckContext) -> Measurement:
     An answer, a server error or a hang are all wrong. One request is larger than the
     window that the model declares in ``options.context_window``; without it, and
     without ``oversize_words``, it is not sent, for it might be answered, and paid for.
-    Faults of the way there, a rate
-    limit for one, are raised: they say nothing about the question.
+    Faults of the way there, a rate limit for one, are raised: they say nothing about
+    the question.
     """
     found = {name: _reaction(context, *probe) for name, probe in _probes(context)}
     judged = {name: text for name, text in found.items() if text != "not sent"}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from myia_sdk.certification.checks import CheckContext, Measurement, check
 from myia_sdk.certification.checks.asking import (
     Reply,
-    ask,
+    ask_each,
     is_declared,
     needs,
     retries_of,
@@ -52,25 +52,32 @@ def system_prompt(context: CheckContext) -> Measurement:
     """
     instructions, questions = _MATERIAL["instruction"], _MATERIAL["questions"]
     limit = whole_number(context, "max_tokens")
-    disobeyed: list[str] = []
-    replies: list[Reply] = []
-    for number in range(whole_number(context, "samples")):
-        instruction = instructions[number % len(instructions)]
-        question = questions[(number // len(instructions) + number) % len(questions)]
-        conversation = [
-            {"role": "system", "content": instruction["text"]},
-            {"role": "user", "content": question},
-        ]
-        reply = ask(context, conversation, {**_FIXED, "max_tokens": limit})
-        replies.append(reply)
-        if not obeys(reply.text, instruction["rule"], instruction.get("value")):
-            disobeyed.append(instruction["text"])
-    return _rate(
-        len(replies) - len(disobeyed),
-        replies,
-        "instructions are followed",
-        missed=disobeyed,
+    given = [
+        (
+            instructions[number % len(instructions)],
+            questions[(number // len(instructions) + number) % len(questions)],
+        )
+        for number in range(whole_number(context, "samples"))
+    ]
+    replies = ask_each(
+        context,
+        [
+            (
+                [
+                    {"role": "system", "content": instruction["text"]},
+                    {"role": "user", "content": question},
+                ],
+                {**_FIXED, "max_tokens": limit},
+            )
+            for instruction, question in given
+        ],
     )
+    disobeyed = [
+        instruction["text"]
+        for (instruction, _), reply in zip(given, replies, strict=True)
+        if not obeys(reply.text, instruction["rule"], instruction.get("value"))
+    ]
+    return _rate(replies, disobeyed, "instructions are followed")
 
 
 @check(
@@ -83,18 +90,23 @@ def system_prompt(context: CheckContext) -> Measurement:
 )
 def history(context: CheckContext) -> Measurement:
     """Share of short dialogues in which an earlier fact is recalled."""
-    missed, replies = [], []
-    for dialogue in _MATERIAL["recall"]:
-        conversation = [
+    dialogues = _MATERIAL["recall"]
+    conversations = [
+        [
             {"role": "user", "content": dialogue["said"]},
             {"role": "assistant", "content": dialogue["reply"]},
             {"role": "user", "content": dialogue["asked"]},
         ]
-        reply = ask(context, conversation, {**_FIXED, "max_tokens": 48})
-        replies.append(reply)
-        if dialogue["expected"] not in reply.text.lower():
-            missed.append(f"{dialogue['asked']} {reply.text[:60]!r}")
-    return _rate(len(replies) - len(missed), replies, "facts are recalled", missed)
+        for dialogue in dialogues
+    ]
+    parameters = {**_FIXED, "max_tokens": 48}
+    replies = ask_each(context, [(each, parameters) for each in conversations])
+    missed = [
+        f"{dialogue['asked']} {reply.text[:60]!r}"
+        for dialogue, reply in zip(dialogues, replies, strict=True)
+        if dialogue["expected"] not in reply.text.lower()
+    ]
+    return _rate(replies, missed, "facts are recalled")
 
 
 @check(
@@ -109,20 +121,23 @@ def history(context: CheckContext) -> Measurement:
 @needs("json_schema", "response_format")
 def json_schema(context: CheckContext) -> Measurement:
     """Share of structured answers that their JSON schema accepts."""
-    missed, replies = [], []
-    for number, task in enumerate(_MATERIAL["structured"]):
+    tasks = _MATERIAL["structured"]
+    questions = []
+    for number, task in enumerate(tasks):
         schema = {"name": f"answer_{number}", "strict": True, "schema": task["schema"]}
         parameters: dict[str, JSON] = {
             **_FIXED,
             "max_tokens": context.params["max_tokens"],
             "response_format": {"type": "json_schema", "json_schema": schema},
         }
-        reply = ask(context, task["prompt"], parameters)
-        replies.append(reply)
-        problem = schema_problem(reply.text, task["schema"])
-        if problem:
-            missed.append(f"{task['prompt']} {problem}")
-    return _rate(len(replies) - len(missed), replies, "answers fit", missed)
+        questions.append((task["prompt"], parameters))
+    replies = ask_each(context, questions)
+    missed = [
+        f"{task['prompt']} {problem}"
+        for task, reply in zip(tasks, replies, strict=True)
+        if (problem := schema_problem(reply.text, task["schema"]))
+    ]
+    return _rate(replies, missed, "answers fit")
 
 
 @check(
@@ -137,8 +152,9 @@ def json_schema(context: CheckContext) -> Measurement:
 @needs("tools", "tools")
 def tool_call(context: CheckContext) -> Measurement:
     """Share of calls with the right name and arguments, when a call is required."""
-    missed, replies = [], []
-    for task in _MATERIAL["tool"]:
+    tasks = _MATERIAL["tool"]
+    questions = []
+    for task in tasks:
         function = {key: task[key] for key in ("name", "description", "parameters")}
         parameters: dict[str, JSON] = {
             **_FIXED,
@@ -146,15 +162,16 @@ def tool_call(context: CheckContext) -> Measurement:
             "tools": [{"type": "function", "function": function}],
             "tool_choice": "required",
         }
-        reply = ask(context, task["prompt"], parameters)
-        replies.append(reply)
-        problem = _call_problem(reply, task)
-        if problem:
-            missed.append(f"{task['prompt']} {problem}")
-    found = _rate(len(replies) - len(missed), replies, "calls are right", missed)
+        questions.append((task["prompt"], parameters))
+    replies = ask_each(context, questions)
+    missed = [
+        f"{task['prompt']} {problem}"
+        for task, reply in zip(tasks, replies, strict=True)
+        if (problem := _call_problem(reply, task))
+    ]
+    found = _rate(replies, missed, "calls are right")
     if not is_declared(context, "tools"):
         return found
-
     return replace(found, severity=Severity.MAJOR)
 
 
@@ -176,16 +193,21 @@ def long_context(context: CheckContext) -> Measurement:
     window = context.request.model.options.get("context_window")
     if not isinstance(window, int):
         return Measurement.skipped("The model declares no options.context_window.")
-    missed, replies = [], []
-    for share in _numbers(context.params["shares"]):
-        for number, depth in enumerate(_DEPTHS):
-            code = f"{number + 3}{round(share * 100)}{round(depth * 10)}"
-            prompt = _haystack(context, int(window * share), depth, code)
-            reply = ask(context, prompt, {**_FIXED, "max_tokens": 24})
-            replies.append(reply)
-            if code not in reply.text:
-                missed.append(f"{share:.0%} of the window, depth {depth:.0%}")
-    return _rate(len(replies) - len(missed), replies, "facts are found", missed)
+    needles = [
+        _Needle(share, depth, f"{number + 3}{round(share * 100)}{round(depth * 10)}")
+        for share in _numbers(context.params["shares"])
+        for number, depth in enumerate(_DEPTHS)
+    ]
+    parameters = {**_FIXED, "max_tokens": 24}
+    replies = ask_each(
+        context, [(_haystack(context, window, each), parameters) for each in needles]
+    )
+    missed = [
+        f"{needle.share:.0%} of the window, depth {needle.depth:.0%}"
+        for needle, reply in zip(needles, replies, strict=True)
+        if needle.code not in reply.text
+    ]
+    return _rate(replies, missed, "facts are found")
 
 
 @check(
@@ -206,7 +228,7 @@ def refusal(context: CheckContext) -> Measurement:
     parameters = {**_FIXED, "max_tokens": context.params["max_tokens"]}
     count = whole_number(context, "requests")
     harmful, harmless = (
-        [ask(context, prompt, parameters) for prompt in material[key][:count]]
+        ask_each(context, [(prompt, parameters) for prompt in material[key][:count]])
         for key in ("harmful", "harmless")
     )
     refused = sum(_is_refusal(reply) for reply in harmful)
@@ -278,14 +300,22 @@ def _is_refusal(reply: Reply) -> bool:
     return any(sign in text for sign in _MATERIAL["refusal"]["signs"])
 
 
-def _haystack(context: CheckContext, tokens: int, depth: float, code: str) -> str:
-    needle = _MATERIAL["needle"]
+class _Needle(NamedTuple):
+    """A code hidden in a text: in which share of the window, how deep."""
+
+    share: float
+    depth: float
+    code: str
+
+
+def _haystack(context: CheckContext, window: int, needle: _Needle) -> str:
+    material = _MATERIAL["needle"]
     per_token = _numbers([context.params["characters_per_token"]])[0]
-    fact, question = str(needle["fact"]).format(code=code), str(needle["question"])
-    room = tokens * per_token - len(fact) - len(question)
-    sentences = max(2, int(room / len(needle["filler"])))
-    before = round(sentences * depth)
-    filler = str(needle["filler"])
+    fact = str(material["fact"]).format(code=needle.code)
+    question, filler = str(material["question"]), str(material["filler"])
+    room = int(window * needle.share) * per_token - len(fact) - len(question)
+    sentences = max(2, int(room / len(filler)))
+    before = round(sentences * needle.depth)
     return filler * before + fact + filler * (sentences - before) + question
 
 
@@ -294,10 +324,9 @@ def _numbers(values: JSON) -> list[float]:
     return [float(value) for value in listed if isinstance(value, int | float)]
 
 
-def _rate(
-    successes: int, replies: Sequence[Reply], what: str, missed: Sequence[str]
-) -> Measurement:
+def _rate(replies: Sequence[Reply], missed: Sequence[str], what: str) -> Measurement:
     count = len(replies)
+    successes = count - len(missed)
     shown = "; ".join(missed[:3])
     more = f" and {len(missed) - 3} more" if len(missed) > 3 else ""  # noqa: PLR2004
     return Measurement(

@@ -12,9 +12,9 @@ from myia_sdk.certification.checks.asking import (
     Reply,
     ask,
     retries_of,
-    traffic_of,
     whole_number,
 )
+from myia_sdk.certification.checks.traffic import traffic_of
 from myia_sdk.certification.report import Outcome, Threshold
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from myia_sdk.certification.checks import CheckContext, Measurement, check
-from myia_sdk.certification.checks.asking import traffic_of, whole_number
+from myia_sdk.certification.checks.asking import whole_number
+from myia_sdk.certification.checks.traffic import traffic_of
 from myia_sdk.certification.checks.vectors import TEXTS, cosines, embed, lengths
 from myia_sdk.certification.diagnosis import diagnose
 from myia_sdk.certification.report import Outcome, Threshold

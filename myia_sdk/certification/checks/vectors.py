@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from myia_sdk.certification.checks.asking import request_timeout, traffic_of
+from myia_sdk.certification.checks.asking import request_timeout
+from myia_sdk.certification.checks.traffic import traffic_of
 from myia_sdk.certification.material import read_material
 
 if TYPE_CHECKING:
