@@ -83,7 +83,7 @@ class Outcome:
             return "cancelled"
         if self.timed_out_after is not None:
             seconds = self.timed_out_after.total_seconds()
-            return f"timed out after {seconds:g} s"
+            return f"timed out after {seconds:g} s: give it a longer timeout"
         return self._process_reason()
 
     def _process_reason(self) -> str:
