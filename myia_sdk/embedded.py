@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from myia_sdk.errors import LocalServerError
 
@@ -201,7 +203,12 @@ class EmbeddedServer:
     def client(self) -> redis.Redis:
         """Connect to the server."""
         return redis.Redis(
-            host=HOST, port=self.port, password=self.password, socket_timeout=2
+            host=HOST,
+            port=self.port,
+            password=self.password,
+            socket_timeout=2,
+            # Whoever asks repeats: a server that is gone is gone.
+            retry=Retry(NoBackoff(), 0),
         )
 
     def end_leftover(self, port: int) -> None:

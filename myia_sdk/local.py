@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 START_SECONDS = 60.0
 ANSWER_SECONDS = 5.0
+#: How long a supervisor that has taken charge may need to give its address.
+STARTING_SECONDS = 10.0
 #: A worker beside the embedded server puts its jobs back this soon, so that
 #: nobody waits long for a server that is about to end.
 LOCAL_GRACE_SECONDS = 3.0
@@ -76,10 +78,22 @@ class LocalServer:
 
     @classmethod
     def find(cls, settings: Settings) -> LocalServer | None:
-        """Take a lease on the server that runs in ``MYIA_HOME``, if one does."""
+        """Take a lease on the server that runs in ``MYIA_HOME``, if one does.
+
+        One that is about to run is waited for.
+        """
         premises = Premises(home=settings.myia_home)
-        if not premises.is_held():
-            return None
+        deadline = time.monotonic() + STARTING_SECONDS
+        while premises.is_held():
+            is_starting = not premises.address.exists()
+            lease = cls._ask(settings, premises)
+            if lease or not is_starting or time.monotonic() > deadline:
+                return lease
+            time.sleep(0.05)
+        return None
+
+    @classmethod
+    def _ask(cls, settings: Settings, premises: Premises) -> LocalServer | None:
         try:
             address = json.loads(premises.address.read_text())
             password = premises.password.read_text().strip()

@@ -44,6 +44,8 @@ FIRST_LEASE_SECONDS = 15.0
 #: How long a supervisor outlives its last lease: commands in a row share it.
 LINGER_SECONDS = 1.0
 CHECK_SECONDS = 1.0
+#: How often workers that were asked to stop are looked at when all ends, seconds.
+LEAVING_SECONDS = 0.02
 RESTART_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)
 REQUEST_BYTES = 1_000_000
 
@@ -58,6 +60,8 @@ class WorkerSlot:
     process: subprocess.Popen[bytes] | None = None
     restarts: int = 0
     not_before: float = 0.0
+    #: When a worker that was asked to stop is killed, monotonic time.
+    not_after: float = 0.0
 
     def ensure(self) -> None:
         """Start the worker, or start it again, unless it died a moment ago."""
@@ -80,19 +84,20 @@ class WorkerSlot:
 
     def end(self) -> None:
         """Ask the worker to stop; it puts running jobs back."""
+        self.not_after = time.monotonic() + STOP_SECONDS
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
 
-    def join(self) -> None:
-        """Wait for the end of the worker, then insist."""
+    def has_ended(self) -> bool:
+        """Whether the worker is gone; one that was asked long ago is killed."""
         if self.process is None:
-            return
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            return True
+        if self.process.poll() is None:
+            if time.monotonic() > self.not_after:
+                self.process.kill()
+            return False
         self._close_input()
+        return True
 
     def _close_input(self) -> None:
         if self.process is not None and self.process.stdin is not None:
@@ -149,6 +154,8 @@ class Supervisor:
         self.server = EmbeddedServer(premises)
         self.leases: dict[socket.socket, Lease] = {}
         self.groups: dict[str, list[WorkerSlot]] = {}
+        #: Workers that were asked to stop. Nobody who asks for a lease waits for them.
+        self.leaving: list[WorkerSlot] = []
         self._selector = selectors.DefaultSelector()
         self._listener: socket.socket | None = None
         self._stop_at = time.monotonic() + FIRST_LEASE_SECONDS
@@ -180,6 +187,8 @@ class Supervisor:
 
     def _start_server(self) -> None:
         port = self._last_port()
+        # Until the new one is written nobody may trust that of last time.
+        self.premises.address.unlink(missing_ok=True)
         if port:
             self.server.end_leftover(port)
         try:
@@ -263,6 +272,7 @@ class Supervisor:
         for slots in self.groups.values():
             for slot in slots:
                 slot.ensure()
+        self.leaving = [slot for slot in self.leaving if not slot.has_ended()]
 
     def _match_workers(self) -> None:
         wanted: dict[str, Lease] = {}
@@ -291,13 +301,14 @@ class Supervisor:
     def _end_workers(self, slots: list[WorkerSlot]) -> None:
         for slot in slots:
             slot.end()
-        for slot in slots:
-            slot.join()
+        self.leaving += slots
 
     def _shut_down(self) -> None:
         if self._listener is not None:
             self._listener.close()
         self._end_workers([s for slots in self.groups.values() for s in slots])
+        while not all(slot.has_ended() for slot in self.leaving):
+            time.sleep(LEAVING_SECONDS)
         self.server.stop()
         for sock in self.leases:
             sock.close()

@@ -17,6 +17,8 @@ from uuid import uuid4
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.chromium import launched_chromium
 
@@ -46,9 +48,18 @@ def server_binary(kind: str = TEST_SERVER) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port to listen on later, which no connection is given meanwhile.
+
+    Ports of outgoing connections, of which tests make thousands, begin at 32768.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 @dataclass
@@ -92,7 +103,7 @@ class RedisServer:
 
     def wait_ready(self) -> None:
         deadline = time.monotonic() + 20
-        with self.client() as client:
+        with self.client(retry=Retry(NoBackoff(), 0)) as client:
             while True:
                 try:
                     client.ping()

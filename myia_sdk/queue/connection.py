@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import redis
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.cluster import RedisCluster
 from redis.exceptions import (
     AuthenticationError,
@@ -221,7 +221,12 @@ def _sentinel_client(options: ConnectionOptions, common: dict[str, Any]) -> Redi
     make: Callable[..., Sentinel] = Sentinel
     sentinel = make(
         list(options.sentinels),
-        sentinel_kwargs={"socket_timeout": options.socket_timeout, **tls},
+        # A sentinel that is down is passed over at once: the next one knows.
+        sentinel_kwargs={
+            "socket_timeout": options.socket_timeout,
+            "retry": Retry(NoBackoff(), 0),
+            **tls,
+        },
     )
     master_for: Callable[..., redis.Redis] = sentinel.master_for
     return master_for(options.sentinel_service, **_login(options), **common, **tls)

@@ -72,6 +72,8 @@ class ClaimLoop:
     stop: threading.Event
     #: Monotonic time of the last answer of the queue, or of an attempt to get one.
     last_beat: float = field(default_factory=time.monotonic)
+    #: Counts the jobs that ended here.
+    _ended: int = 0
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _patience: Patience = field(default_factory=Patience)
 
@@ -92,6 +94,7 @@ class ClaimLoop:
 
     def _claim_or_wait(self) -> Running | None:
         self.last_beat = asked = time.monotonic()
+        ended = self._ended
         token = f"{TOKEN_PREFIX}{self.worker}:{uuid4().hex}"
         claim = self.store.claim(token, self.huey.lease, self.worker)
         self.outage.end()
@@ -102,11 +105,13 @@ class ClaimLoop:
             self.stop.wait(min(claim.limited_for / 1000, TURN_SECONDS))
             return None
         self.doorbell.expect(claim.next_due_at)
-        self.doorbell.wait()
+        # A job that ended since the question may have made room for another.
+        self.doorbell.wait(unless=lambda: self._ended != ended)
         return None
 
     def free_slot(self) -> None:
         """Wake the waiting slot: a queue at its concurrency limit may have a job."""
+        self._ended += 1
         if self.doorbell.is_waiting and not self.stop.is_set():
             try:
                 self.doorbell.ring()

@@ -59,8 +59,13 @@ class Doorbell:
         """Remember when the next delayed job is due, epoch ms; 0 for none."""
         self._due_ms = due_ms
 
-    def wait(self) -> None:
+    def wait(self, unless: Callable[[], bool] = lambda: False) -> None:
         """Sleep until there may be a job, or a few seconds.
+
+        Parameters
+        ----------
+        unless : callable, optional
+            Asked once `is_waiting` is true: when it says so, there is no sleep.
 
         Raises
         ------
@@ -72,6 +77,8 @@ class Doorbell:
             return
         self._is_waiting.set()
         try:
+            if unless():
+                return
             with self._connection, self._store.wrap_errors():
                 send: Callable[..., Any] = self._client.execute_command
                 answer = send("BZPOPMIN", self._store.keys.marker, round(seconds, 3))
@@ -79,7 +86,7 @@ class Doorbell:
             self._is_waiting.clear()
         if answer and answer[1] == "1":
             self._due_ms = int(float(answer[2]))
-            self.wait()
+            self.wait(unless)
 
     def ring(self) -> None:
         """Wake a waiting worker: a slot has become free."""

@@ -10,7 +10,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from myia_sdk.errors import InvalidJobError, JobNotFoundError
+from myia_sdk.errors import (
+    InvalidJobError,
+    JobNotFoundError,
+    QueueConnectionError,
+    QueueError,
+)
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -182,9 +187,23 @@ class Leases:
                 entry.halt(StopCause.CANCELLED, reasons[entry.job.id])
 
     def flush(self) -> None:
-        """Send progress and logs of all running jobs."""
+        """Send progress and logs of all running jobs.
+
+        Raises
+        ------
+        QueueError
+            The server refused some; those of other jobs were sent.
+        """
+        refusal: QueueError | None = None
         for entry in self.running:
-            entry.flush(self._store)
+            try:
+                entry.flush(self._store)
+            except QueueConnectionError:
+                raise
+            except QueueError as exc:
+                refusal = exc
+        if refusal is not None:
+            raise refusal
 
     def halt_all(self, cause: StopCause) -> None:
         """Stop every running job."""

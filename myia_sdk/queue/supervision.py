@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from myia_sdk.errors import QueueError
+from myia_sdk.errors import QueueConnectionError, QueueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,8 +82,7 @@ class Supervisor:
                 while setup:
                     setup[0]()
                     setup.pop(0)
-                for duty in self._duties:
-                    duty.do_if_due()
+                self._do_duties()
             except QueueError as exc:
                 self._consumer.outage.begin(exc)
                 self._stop.wait(TICK_SECONDS * 5)
@@ -91,6 +90,19 @@ class Supervisor:
                 logger.exception("Supervision failed; it goes on.")
                 self._stop.wait(1)
             self._stop.wait(TICK_SECONDS)
+
+    def _do_duties(self) -> None:
+        """Do what is due; one that the server refuses does not hold up the others."""
+        refusal: QueueError | None = None
+        for duty in self._duties:
+            try:
+                duty.do_if_due()
+            except QueueConnectionError:
+                raise
+            except QueueError as exc:
+                refusal = exc
+        if refusal is not None:
+            raise refusal
 
     def _check_stalled(self) -> None:
         consumer = self._consumer

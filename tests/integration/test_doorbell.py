@@ -65,3 +65,17 @@ def test_a_ring_ends_the_wait(doorbell, waiting):
     doorbell.ring()
     waiting.join(timeout=20)
     assert not waiting.is_alive()
+
+
+def test_no_sleep_when_what_it_waits_for_came_before_it(doorbell, workers):
+    """Nobody rings for a worker that does not wait yet: it asks once it does."""
+    asked = []
+
+    def came():
+        asked.append(doorbell.is_waiting)
+        return True
+
+    doorbell.wait(unless=came)
+    assert asked == [True]
+    assert not doorbell.is_waiting
+    assert workers() == []

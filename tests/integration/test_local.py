@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,6 +44,12 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
 
 def address(home: Path) -> dict[str, int]:
     return json.loads((home / "server" / "address.json").read_text())
+
+
+def catches(pid: int, number: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    (caught,) = [line for line in status.splitlines() if line.startswith("SigCgt")]
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
 def connect(server: LocalServer) -> redis.Redis:
@@ -156,6 +163,32 @@ def test_crashed_server_is_started_again_on_its_port(server, settings):
                 return False
 
         eventually(is_back, "server answers again with its data")
+
+
+def test_a_server_that_is_about_to_run_is_waited_for(server, settings):
+    premises = Premises(home=settings.myia_home)
+    known = premises.address.read_text()
+    premises.address.unlink()
+    later = threading.Timer(0.2, lambda: premises.address.write_text(known))
+    later.start()
+    with LocalServer.find(settings) as lease:
+        assert lease.port == server.port
+    later.join()
+
+
+def test_workers_that_take_long_to_stop_keep_nobody_waiting(server, settings):
+    """One of them is frozen: the next to ask for a lease is answered all the same."""
+    supervisor = psutil.Process(address(settings.myia_home)["pid"])
+    before = {process.pid for process in supervisor.children()}
+    server.request_workers(1)
+    (worker,) = [one for one in supervisor.children() if one.pid not in before]
+    eventually(lambda: catches(worker.pid, signal.SIGTERM), "the worker works")
+    worker.suspend()
+    server.request_workers(0)
+    with LocalServer.find(settings) as lease:
+        assert lease.port == server.port
+    worker.resume()
+    eventually(lambda: not worker.is_running(), "the worker ended")
 
 
 def test_wrong_token_gets_no_lease(server, settings):
