@@ -62,6 +62,11 @@ _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _SECRET = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 
 
+def family_of_kind(kind: str) -> str | None:
+    """Return the family of all models of a kind; ``None`` when it has several."""
+    return _FIXED_FAMILIES.get(kind)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRef:
     """Where a model is and which adapter speaks to it."""

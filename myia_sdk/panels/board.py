@@ -67,7 +67,7 @@ class BoardPanel(Displayed, ipywidgets.VBox):
     def _watch(self, ids: list[str]) -> None:
         self.tabs.selected_index = _MONITOR_TAB
         if ids:
-            self.monitor.watch(ids[0])
+            self.monitor.watch(ids[0], batch=self.submit.controller.batch)
 
     def to_html(self) -> str:
         """Return a static copy of the jobs and the certificates, as safe HTML."""

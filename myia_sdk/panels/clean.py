@@ -150,7 +150,7 @@ class CleanPanel(FormPanel):
             )
             self.confirm_button.description = say("clean.confirm", count=count)
         else:
-            text = say(f"confirm.{dialog['action']}", count=count, name=name or "")
+            text = self._question(dialog["action"], facts)
             self.confirm_button.description = say(f"dialog.{dialog['action']}")
         self.question.value = f'<div role="status">{escape(text)}</div>'
         self.typed.layout.display = None if name else "none"
@@ -158,6 +158,15 @@ class CleanPanel(FormPanel):
             self.typed.control.description = say("confirm.type", name=name)
             self.typed.control.value = ""
         self.confirm_button.disabled = not count or bool(name)
+
+    def _question(self, action: str, facts: Mapping[str, Any]) -> str:
+        say = self.controller.say
+        state = say(f"state.{facts['state']}") if "state" in facts else ""
+        count, name = facts.get("count", 0), facts.get("name", "")
+        text = say(f"confirm.{action}", count=count, name=name, state=state)
+        if facts.get("running"):
+            text = f"{text} {say('confirm.running', count=facts['running'])}"
+        return text
 
     def _show_notice(self) -> None:
         notice = self.controller.notice

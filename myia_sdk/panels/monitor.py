@@ -50,12 +50,16 @@ class MonitorPanel(LiveWidget):
         )
         super().__init__(client, controller, silence=silence)
 
-    def watch(self, job_id: str) -> None:
+    def watch(self, job_id: str, *, batch: str = "") -> None:
         """Open the details of a job.
 
         Parameters
         ----------
         job_id : str
             The job.
+        batch : str, optional
+            Batch whose jobs are listed beside it; without one the list stays.
         """
+        if batch:
+            self.view.perform({"event": "search", "query": f"batch:{batch}"})
         self.view.perform({"event": "open", "id": job_id})

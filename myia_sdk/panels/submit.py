@@ -41,7 +41,15 @@ _TEXT_FIELDS = (
     "timeout",
     "retries",
     "tags",
+    "price_prompt",
+    "price_completion",
+    "max_cost",
 )
+#: Fields on which the choices of others depend.
+_CHANGING = frozenset({"source", "model", "kind", "features", "suite", "target"})
+_COST_FIELDS = ("price_prompt", "price_completion", "max_cost")
+#: Fields that the list of checks with its estimate depends on.
+_SHOWN_WITH_SUITE = frozenset({"regions", "more_regions", *_COST_FIELDS})
 
 
 class SubmitPanel(FormPanel):
@@ -114,6 +122,13 @@ class SubmitPanel(FormPanel):
                 "retries", say("submit.retries"), say("submit.default")
             ),
             "tags": text_field("tags", say("submit.tags"), "a, b"),
+            "price_prompt": text_field("price_prompt", say("submit.price_prompt")),
+            "price_completion": text_field(
+                "price_completion", say("submit.price_completion")
+            ),
+            "max_cost": text_field(
+                "max_cost", say("submit.max_cost"), say("submit.no_limit")
+            ),
         }
         for field in self.fields.values():
             field.control.observe(self._on_change, "value")
@@ -147,6 +162,7 @@ class SubmitPanel(FormPanel):
             "suite",
             "regions",
             "more_regions",
+            *_COST_FIELDS,
         )
         rest = ("priority", "delay", "timeout", "retries", "tags")
         self.options_box = ipywidgets.Accordion(
@@ -217,6 +233,7 @@ class SubmitPanel(FormPanel):
             *((name, values.source == "endpoint") for name in _ENDPOINT_FIELDS),
             ("features", has_data),
             ("target", has_data),
+            *((name, controller.is_remote()) for name in _COST_FIELDS),
         ):
             self.fields[name].layout.display = None if is_shown else "none"
 
@@ -271,11 +288,11 @@ class SubmitPanel(FormPanel):
         new = change["new"]
         text = ",".join(new) if isinstance(new, tuple) else str(new or "")
         self.controller.change(field.name, text)
-        if field.name in {"source", "model", "features", "suite", "target"}:
+        if field.name in _CHANGING:
             self._refresh()
         else:
             self._show_errors()
-            if field.name in {"regions", "more_regions"}:
+            if field.name in _SHOWN_WITH_SUITE:
                 self._show_suite()
 
     def _on_look(self, _: object) -> None:
@@ -309,4 +326,4 @@ class SubmitPanel(FormPanel):
             self.monitor = MonitorPanel(self._client)
             self.place.children = (self.monitor,)
         if ids:
-            self.monitor.watch(ids[0])
+            self.monitor.watch(ids[0], batch=self.controller.batch)

@@ -54,6 +54,11 @@ def options(form, name) -> list[str]:
     return [value for _, value in form.fields[name].control.options]
 
 
+def choose(form, name, value):
+    index = options(form, name).index(value)
+    browser_sets(form.fields[name].control, index=index)
+
+
 def error(form, name) -> str:
     return form.fields[name].error.value
 
@@ -137,7 +142,7 @@ params = {{ requests = 3 }}
     ("prices", "text"),
     [
         ("prices = { prompt = 1000.0, completion = 2000.0 }", "1.8000"),
-        ("", "no price table"),
+        ("", "unknown"),
     ],
 )
 def test_the_cost_is_estimated_for_each_region(form, tmp_path, prices, text):
@@ -159,12 +164,98 @@ def test_prices_of_a_registered_model_come_before_those_of_the_suite(form, clien
         name="m", model=model, suite="chat-baseline", registered_at=datetime.now(UTC)
     )
     client.registry.put(entry)
-    form.controller.load()
-    form.controller.change("source", "registered")
-    form.controller.change("suite", "chat-baseline")
+    browser_clicks(form.look_button)
+    choose(form, "source", "registered")
+    assert form.fields["suite"].control.value == "chat-baseline"
     assert form.controller.estimate().cost == 0.0
-    form.controller.change("source", "variable")
+    form.controller.change("source", "endpoint")
     assert form.controller.estimate().cost is None
+
+
+@pytest.fixture
+def endpoint(form):
+    """The form with an endpoint that could be submitted."""
+    choose(form, "source", "endpoint")
+    browser_sets(form.fields["model_id"].control, value="tiny")
+    browser_sets(form.fields["url"].control, value="http://127.0.0.1:9/v1")
+    return form
+
+
+def test_prices_typed_give_the_cost_and_go_with_the_job(endpoint, client):
+    form = endpoint
+    assert form.fields["price_prompt"].layout.display is None
+    assert "unknown" in form.suite_table.value
+    browser_sets(form.fields["max_cost"].control, value="0.5")
+    assert "needs prices" in error(form, "max_cost")
+    browser_sets(form.fields["price_prompt"].control, value="-1")
+    assert "amount" in error(form, "price_prompt")
+    browser_sets(form.fields["price_prompt"].control, value="1000")
+    browser_sets(form.fields["price_completion"].control, value="2000")
+    assert "Estimated cost:" in form.suite_table.value
+    assert "unknown" not in form.suite_table.value
+    assert error(form, "max_cost") == ""
+    browser_clicks(form.submit_button)
+    (row,) = client.queue.page(JobState.WAITING)
+    data = client.queue.job(row.id).data
+    prices = data["model"]["options"]["prices"]
+    assert prices == {"prompt": 1000.0, "completion": 2000.0}
+    assert data["parameters"] == {"max_cost": 0.5}
+
+
+def test_prices_typed_replace_those_of_a_registered_model(form, client):
+    model = {"kind": "openai", "name": "m", "model": "m", "options": {"a": 1}}
+    client.register("m", model, suite="chat-baseline")
+    browser_clicks(form.look_button)
+    choose(form, "source", "registered")
+    browser_sets(form.fields["price_prompt"].control, value="3")
+    browser_clicks(form.submit_button)
+    (row,) = client.queue.page(JobState.WAITING)
+    data = client.queue.job(row.id).data
+    assert data["model"]["options"] == {"a": 1, "prices": {"prompt": 3.0}}
+
+
+def test_no_prices_are_asked_for_a_model_that_costs_nothing(form):
+    assert form.fields["max_cost"].layout.display == "none"
+    form.controller.change("price_prompt", "x")
+    assert form.controller.errors() == {}
+
+
+def test_the_suite_follows_what_the_model_does(form, namespace):
+    choose(form, "source", "endpoint")
+    assert form.fields["suite"].control.value == "chat-baseline"
+    choose(form, "kind", "openai-embedding")
+    assert form.fields["suite"].control.value == "embedding-baseline"
+    choose(form, "source", "variable")
+    assert form.fields["suite"].control.value == "classifier-baseline"
+    choose(form, "suite", "chat-baseline")
+    assert "is for models of kind chat" in error(form, "suite")
+    browser_clicks(form.submit_button)
+    assert "Correct the marked" in form.message.value
+
+
+def test_a_model_that_no_suite_measures_is_told(client, comms, data):
+    from sklearn.cluster import KMeans
+
+    groups = KMeans(2, n_init=1).fit(data[0])
+    namespace = {"groups": groups, "X": data[0], "y": data[1]}
+    form = SubmitPanel(client, namespace=lambda: namespace, runner=at_once)
+    browser_clicks(form.submit_button)
+    assert "neither a classifier nor a regressor" in error(form, "model")
+    assert sum(client.queue.counts().values()) == 0
+
+
+def test_a_registered_model_without_data_asks_for_them(form, client, namespace):
+    from dataclasses import replace
+
+    X, y = namespace["X_test"], namespace["y_test"]
+    client.register("tree", namespace["model"], dataset=(X, y))
+    client.registry.put(replace(client.registry.get("tree"), dataset=None))
+    browser_clicks(form.look_button)
+    choose(form, "source", "registered")
+    assert form.fields["features"].layout.display is None
+    browser_clicks(form.submit_button)
+    (row,) = client.queue.page(JobState.WAITING)
+    assert client.queue.job(row.id).data["dataset"]["rows"] == len(X)
 
 
 WRONG = [
@@ -238,8 +329,6 @@ def test_a_registered_model_is_submitted_by_name(form, client, namespace):
 
 def test_an_endpoint_is_submitted_with_a_reference_to_its_secret(form, client):
     browser_sets(form.fields["source"].control, index=3)
-    suites = options(form, "suite")
-    browser_sets(form.fields["suite"].control, index=suites.index("chat-baseline"))
     assert "Estimated requests" in form.suite_table.value
     browser_clicks(form.submit_button)
     assert error(form, "model_id") or error(form, "url")
@@ -281,10 +370,16 @@ def test_a_disabled_submit_button_is_refused_in_python(client, comms, namespace)
     assert sum(client.queue.counts().values()) == 0
 
 
-def test_watch_opens_a_monitor_below(form):
+def test_watch_opens_a_monitor_below_with_the_jobs_of_the_batch(form):
+    browser_sets(form.fields["regions"].control, index=[0, 1])
     browser_clicks(form.submit_button)
     browser_clicks(form.watch_button)
     assert form.monitor in form.place.children
+    form.monitor.wait_for_data(20)
+    controller = form.monitor.controller
+    listed = {job.id for job in controller.jobs}
+    assert listed == set(form.controller.submitted)
+    assert controller.snapshot()["detail"]["row"]["id"] in listed
 
 
 def test_portuguese_labels(client, comms, namespace):
@@ -381,6 +476,49 @@ def test_obliterate_waits_for_the_typed_name(clean, client, jobs, queue_name):
     assert client.queue.counts()[JobState.WAITING] == 0
 
 
+def test_obliterate_tells_of_running_jobs_and_then_drops_them(
+    clean, client, jobs, queue_name
+):
+    from myia_sdk.panels.permissions import Action
+
+    jobs.active()
+    browser_clicks(clean.more_buttons[Action.OBLITERATE])
+    assert "1 job(s) run now" in clean.question.value
+    browser_sets(clean.typed.control, value=queue_name)
+    browser_clicks(clean.confirm_button)
+    assert sum(client.queue.counts().values()) == 0
+
+
+def test_a_job_that_starts_after_the_question_stops_an_obliterate(
+    clean, client, jobs, queue_name
+):
+    from myia_sdk.panels.permissions import Action
+
+    jobs.waiting()
+    browser_clicks(clean.more_buttons[Action.OBLITERATE])
+    jobs.claim()
+    browser_sets(clean.typed.control, value=queue_name)
+    browser_clicks(clean.confirm_button)
+    assert "running jobs" in clean.message.value
+    assert client.queue.counts()[JobState.ACTIVE] == 1
+
+
+def test_certificates_outlive_clean_and_obliterate(clean, client, jobs, queue_name):
+    from myia_sdk.panels.permissions import Action
+
+    ids = [jobs.certified("iris"), jobs.certified("wine")]
+    fill_clean(clean, "completed", "0", "1")
+    browser_clicks(clean.preview_button)
+    browser_clicks(clean.confirm_button)
+    assert f"state Completed: {ids[0]}" in clean.message.value
+    browser_clicks(clean.more_buttons[Action.OBLITERATE])
+    browser_sets(clean.typed.control, value=queue_name)
+    browser_clicks(clean.confirm_button)
+    assert client.queue.job(ids[1]) is None
+    found = [client.certificate_of(job_id).subjects[0].name for job_id in ids]
+    assert len(client.certificates()) == len(found) == 2
+
+
 def test_a_large_clean_tells_its_progress(clean, client, jobs, monkeypatch):
     monkeypatch.setattr("myia_sdk.panels.controllers.clean.STEP", 2)
     seen = []
@@ -390,7 +528,7 @@ def test_a_large_clean_tells_its_progress(clean, client, jobs, monkeypatch):
     fill_clean(clean, "completed", "0")
     browser_clicks(clean.preview_button)
     browser_clicks(clean.confirm_button)
-    assert any("2 job(s) cleaned so far" in text for text in seen)
+    assert any("2 of 5 job(s) cleaned so far" in text for text in seen)
     assert client.queue.counts()[JobState.COMPLETED] == 0
 
 

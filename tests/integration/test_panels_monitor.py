@@ -165,6 +165,21 @@ def test_checks_appear_as_they_finish(client, jobs, monitor):
     ]
 
 
+def test_checks_that_finished_before_anybody_looked_are_shown(client, jobs, monitor):
+    other, job_id = jobs.active("other"), jobs.active()
+    for one, check in ((job_id, "noise"), (other, "else"), (job_id, "bias")):
+        client.queue.progress(one, {"percent": 5, "check": check, "outcome": "passed"})
+    client.queue.progress(job_id, {"percent": 7, "check": "speed"})
+    monitor.handle({"event": "open", "id": job_id})
+    checks = monitor.snapshot()["detail"]["checks"]
+    assert [check["id"] for check in checks] == ["noise", "bias"]
+    client.queue.retry_now(job_id, TOKEN, "again")
+    assert jobs.claim() == job_id
+    monitor.handle({"event": "open", "id": job_id})
+    names = [one["id"] for one in monitor.snapshot()["detail"]["checks"]]
+    assert "noise" not in names
+
+
 def test_details_link_parent_and_children(client, jobs, monitor):
     from myia_sdk.queue.job import NewJob
 
@@ -504,6 +519,17 @@ def test_retry_all_and_promote_all_after_confirmation(client, jobs, monitor):
     monitor.handle({"event": "promote_all"})
     confirm(monitor)
     assert {client.queue.state(one) for one in [*failed, delayed]} == {JobState.WAITING}
+
+
+def test_all_completed_jobs_run_again_after_confirmation(client, jobs, monitor):
+    done, failed = jobs.completed(), jobs.failed()
+    with pytest.raises(ActionRefusedError, match="failed or completed"):
+        monitor.handle({"event": "retry_all", "state": "active"})
+    monitor.handle({"event": "retry_all", "state": "completed"})
+    assert monitor.dialog["facts"] == {"count": 1, "state": "completed"}
+    confirm(monitor)
+    assert client.queue.state(done) is JobState.WAITING
+    assert client.queue.state(failed) is JobState.FAILED
 
 
 def test_drain_drops_waiting_jobs(client, jobs, monitor):

@@ -34,6 +34,8 @@ CLEANABLE = (
 GRACE_LIMIT = 10 * 365 * 86_400
 #: Jobs removed in one step, so that progress is seen and the server stays free.
 STEP = 500
+#: Removed jobs that are named.
+SAMPLE = 5
 #: Bytes of a job on the server beside its texts: hash, keys, entries of sets.
 JOB_OVERHEAD = 600
 
@@ -196,9 +198,12 @@ class QueueCleaning:
             if len(ids) < step:
                 break
             if len(removed) < preview.count:
-                self._controller.notify("busy", say("busy.clean", count=len(removed)))
+                facts = {"count": len(removed), "total": preview.count}
+                self._controller.notify("busy", say("busy.clean", **facts))
                 self._controller.publish_now()
-        self._done("clean", count=len(removed))
+        shown = ", ".join(removed[:SAMPLE]) + (" …" if removed[SAMPLE:] else "")
+        state = say(f"state.{preview.state.value}")
+        self._done("clean", count=len(removed), state=state, ids=shown)
 
     def _on_drain(self, _: Event) -> None:
         self._controller.permissions.check(Action.DRAIN)
@@ -209,11 +214,26 @@ class QueueCleaning:
     def _drain(self) -> None:
         self._done("drain", count=self._client.administration.drain())
 
-    def _on_retry_all(self, _: Event) -> None:
-        self._ask_all(Action.RETRY_ALL, JobState.FAILED, self._retry_all)
+    def _on_retry_all(self, event: Event) -> None:
+        wanted = event.get("state", JobState.FAILED)
+        if wanted == JobState.FAILED:
+            run, state = self._retry_failed, JobState.FAILED
+        elif wanted == JobState.COMPLETED:
+            run, state = self._retry_completed, JobState.COMPLETED
+        else:
+            raise ActionRefusedError(
+                f"State {wanted!r} cannot be retried; choose failed or completed."
+            )
+        self._ask_all(Action.RETRY_ALL, state, run)
 
-    def _retry_all(self) -> None:
+    def _retry_failed(self) -> None:
         count = self._client.administration.retry_all(reset_attempts=True)
+        self._done("retry_all", count=count)
+
+    def _retry_completed(self) -> None:
+        count = self._client.administration.retry_all(
+            JobState.COMPLETED, reset_attempts=True
+        )
         self._done("retry_all", count=count)
 
     def _on_promote_all(self, _: Event) -> None:
@@ -227,21 +247,29 @@ class QueueCleaning:
     ) -> None:
         self._controller.permissions.check(action)
         count = self._client.queue.counts().get(state, 0)
-        self._controller.ask(action, {"count": count}, run)
+        self._controller.ask(action, {"count": count, "state": state.value}, run)
 
     def _on_obliterate(self, _: Event) -> None:
         self._controller.permissions.check(Action.OBLITERATE)
         name = self._client.queue.queue
-        count = sum(self._client.queue.counts().values())
-        self._controller.ask(
-            Action.OBLITERATE,
-            {"name": name, "count": max(count, 1)},
-            self._obliterate,
-            typed=name,
-        )
+        counts = self._client.queue.counts()
+        running = counts.get(JobState.ACTIVE, 0)
+        facts = {
+            "name": name,
+            "count": max(sum(counts.values()), 1),
+            "running": running,
+        }
+        # Who typed the name after reading that jobs run wants them gone as well;
+        # one that starts meanwhile was not read about and refuses it.
+        run = self._obliterate_all if running else self._obliterate
+        self._controller.ask(Action.OBLITERATE, facts, run, typed=name)
 
     def _obliterate(self) -> None:
         self._client.administration.obliterate()
+        self._done("obliterate", name=self._client.queue.queue)
+
+    def _obliterate_all(self) -> None:
+        self._client.administration.obliterate(force=True)
         self._done("obliterate", name=self._client.queue.queue)
 
     def _done(self, key: str, **values: object) -> None:

@@ -16,6 +16,7 @@ from myia_sdk.panels.controllers.rows import (
     timeline,
     to_ms,
 )
+from myia_sdk.queue.events import Event
 from myia_sdk.queue.family import Family, read_family
 from myia_sdk.queue.flow import Flow, read_flow
 from myia_sdk.queue.job import Job, JobState
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from myia_sdk.client import Client
     from myia_sdk.panels.live import Changes
 
+#: Newest events of the queue that are read for the checks that a running job had
+#: finished before it was looked at.
+EVENTS_READ = 1_000
 #: Last lines of a log that are shown.
 LOG_LINES = 500
 
@@ -75,9 +79,30 @@ class JobDetail:
         self._is_cancelling = is_active and self.job_id in requested([self.job_id])
         if not is_active:
             self._checks.clear()
+        elif not self._checks:
+            self._recall()
         self._note_progress(self._job.progress)
         self._redact()
         self.load_log()
+
+    def _recall(self) -> None:
+        """Note the checks that this run finished before anybody looked."""
+        store = self._client.queue
+        entries = store.command(
+            "XREVRANGE", store.keys.events, "+", "-", "COUNT", EVENTS_READ
+        )
+        told: list[str] = []
+        for entry in entries:
+            event = Event.from_entry(*entry)
+            if event.job_id != self.job_id:
+                continue
+            if event.name == "active":
+                break  # what is older belongs to an attempt before
+            if event.name == "progress":
+                told.append(event.fields.get("data", ""))
+        for text in reversed(told):
+            with suppress(ValueError):
+                self._note_progress(json.loads(text))
 
     def load_flow(self) -> None:
         """Read the flow of the job, when it is shown and there is one."""

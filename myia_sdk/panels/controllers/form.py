@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from myia_sdk.certification.report import Threshold
     from myia_sdk.certification.suites import Suite
     from myia_sdk.client import Client
+    from myia_sdk.registry import Entry
 
 #: Where a model can be taken from.
 SOURCES = ("variable", "registered", "file", "endpoint")
@@ -38,6 +39,8 @@ REGIONS = (
     "ap-southeast-1",
     "ap-northeast-1",
 )
+#: Greatest price or cost taken, in any currency: more is a slip of the keyboard.
+AMOUNT_LIMIT = 1_000_000.0
 #: Prefix of a target that is a column of the chosen table.
 COLUMN = "column:"
 
@@ -62,6 +65,9 @@ class FormValues(NamedTuple):
     timeout: str = ""
     retries: str = ""
     tags: str = ""
+    price_prompt: str = ""
+    price_completion: str = ""
+    max_cost: str = ""
 
 
 class SuiteCheck(NamedTuple):
@@ -99,11 +105,15 @@ class SubmitForm(Controller):
         self.values = FormValues()
         self.models: list[ModelVariable] = []
         self.registered: list[str] = []
-        self._prices: dict[str, Mapping[str, float]] = {}
+        self._entries: dict[str, Entry] = {}
+        # Every key typed asks for the suite several times.
+        self._read: dict[str, Suite | None] = {}
         self.tables: list[TableVariable] = []
         self.columns: list[ColumnVariable] = []
         self.suites: list[str] = []
         self.submitted: list[str] = []
+        #: Id of the batch submitted last, empty for a single job.
+        self.batch = ""
 
     def load(self) -> None:
         """Look for variables, suites and registered models; keep what still fits."""
@@ -112,11 +122,12 @@ class SubmitForm(Controller):
         self.suites = list_suites()
         entries = self.client.registry.entries()
         self.registered = [entry.name for entry in entries]
-        self._prices = {one.name: _prices_of(one.model) for one in entries}
+        self._entries = {entry.name: entry for entry in entries}
         self.look()
 
     def look(self) -> None:
         """Look for models and data among the variables; no I/O."""
+        self._read.clear()
         namespace = self._namespace()
         self.models = find_models(namespace)
         self.tables = find_tables(namespace)
@@ -132,6 +143,31 @@ class SubmitForm(Controller):
         targets = [one.name for one in self.columns]
         targets += [COLUMN + name for name in self._table_columns(values.features)]
         self.values = values._replace(target=_keep(values.target, targets))
+        self._fit_suite()
+
+    def entry(self) -> Entry | None:
+        """Return the registered model that is chosen, None when it is no such one."""
+        is_registered = self.values.source == "registered"
+        return self._entries.get(self.values.model) if is_registered else None
+
+    def family(self) -> str | None:
+        """Return what the chosen model does, None when that is not known yet."""
+        from myia_sdk.certification.request import family_of_kind
+
+        entry, values = self.entry(), self.values
+        if entry is not None:
+            return entry.model.get("family") or family_of_kind(entry.kind)
+        if values.source == "endpoint":
+            return family_of_kind(values.kind)
+        if values.source != "variable":
+            return None
+        return next((m.family for m in self.models if m.name == values.model), None)
+
+    def _fit_suite(self) -> None:
+        """Choose the family's baseline in place of a suite for other models."""
+        family, suite = self.family(), self.suite()
+        if family is not None and suite is not None and suite.kind != family:
+            self.values = self.values._replace(suite=f"{family}-baseline")
 
     def _fitting_tables(self, model_name: str) -> list[str]:
         width = next((m.width for m in self.models if m.name == model_name), None)
@@ -163,11 +199,16 @@ class SubmitForm(Controller):
 
     def suite(self) -> Suite | None:
         """Return the chosen suite, None when there is none of this name."""
+        name = self.values.suite
+        if name not in self._read:
+            self._read[name] = self._read_suite(name)
+        return self._read[name]
+
+    def _read_suite(self, name: str) -> Suite | None:
         from myia_sdk.certification.suites import load_suite
 
-        plugins = filter(None, (self.client.settings.myia_plugins or "").split(","))
         try:
-            return load_suite(self.values.suite, plugins=tuple(plugins))
+            return load_suite(name, plugins=self.client.plugins)
         except MyiaError:
             return None
 
@@ -186,12 +227,26 @@ class SubmitForm(Controller):
         suite = self.suite()
         if suite is None or suite.kind not in {"chat", "embedding"}:
             return None
-        own = self._prices.get(self._registered_model())
-        prices = own or _usable_prices(suite.prices)
-        return estimate(suite, prices, max(1, len(self.regions())))
+        return estimate(suite, self.prices(), max(1, len(self.regions())))
 
-    def _registered_model(self) -> str:
-        return self.values.model if self.values.source == "registered" else ""
+    def typed_prices(self) -> Mapping[str, float]:
+        """Return the prices typed, per million tokens; empty when none is."""
+        texts = {
+            "prompt": self.values.price_prompt,
+            "completion": self.values.price_completion,
+        }
+        return {
+            name: value
+            for name, text in texts.items()
+            if (value := amount(text)) is not None
+        }
+
+    def prices(self) -> Mapping[str, float]:
+        """Return the prices that count: typed, else of the model, else of the suite."""
+        entry, suite = self.entry(), self.suite()
+        own = {} if entry is None else _prices_of(entry.model)
+        given = {} if suite is None else _usable_prices(suite.prices)
+        return self.typed_prices() or own or given
 
     def change(self, field: str, value: str) -> None:
         """Take what was typed or chosen.
@@ -206,6 +261,16 @@ class SubmitForm(Controller):
         self.values = self.values._replace(**{field: value})
         if field in {"source", "model", "features"}:
             self.look()
+        if field in {"source", "model"}:
+            self._take_suite()
+        if field == "kind":
+            self._fit_suite()
+
+    def _take_suite(self) -> None:
+        """Choose the suite that a registered model was registered with."""
+        entry = self.entry()
+        if entry is not None and isinstance(entry.suite, str):
+            self.values = self.values._replace(suite=entry.suite)
 
     def regions(self) -> list[str]:
         """Return the regions chosen and typed, each once."""
@@ -214,6 +279,21 @@ class SubmitForm(Controller):
     def tags(self) -> list[str]:
         """Return the tags typed, each once."""
         return _split(self.values.tags)
+
+
+def amount(text: str) -> float | None:
+    """Return an amount of money as typed, None when it is none.
+
+    Parameters
+    ----------
+    text : str
+        A number from 0 to :data:`AMOUNT_LIMIT`.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value <= AMOUNT_LIMIT else None
 
 
 def _keep(name: str, names: list[str]) -> str:

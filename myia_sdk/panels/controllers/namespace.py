@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _TEST_NAMES = ("X_test", "x_test", "X_valid", "X_val", "X")
 _TARGET_NAMES = ("y_test", "y_valid", "y_val", "y", "target")
 _MATRIX = 2
+_FAMILIES = frozenset({"classifier", "regressor"})
 
 
 class ModelVariable(NamedTuple):
@@ -23,6 +24,8 @@ class ModelVariable(NamedTuple):
     type_name: str
     #: Features it was fitted with, None when it does not say.
     width: int | None
+    #: ``"classifier"`` or ``"regressor"``, None for anything else.
+    family: str | None
 
     @property
     def label(self) -> str:
@@ -74,7 +77,7 @@ def find_models(namespace: Mapping[str, Any]) -> list[ModelVariable]:
         Names and values, as in ``globals()``.
     """
     return [
-        ModelVariable(name, type(value).__name__, _width(value))
+        ModelVariable(name, type(value).__name__, _width(value), _family(value))
         for name, value in _variables(namespace)
         if _is_fitted(value)
     ]
@@ -96,6 +99,16 @@ def _width(value: object) -> int | None:
     except AttributeError:
         return None
     return int(width) if isinstance(width, int) else None
+
+
+def _family(value: object) -> str | None:
+    tags = getattr(value, "__sklearn_tags__", None)
+    try:
+        # scikit-learn before 1.6 has an attribute instead of tags.
+        kind = tags().estimator_type if tags else getattr(value, "_estimator_type", "")
+    except Exception:  # noqa: BLE001 - foreign estimators may raise anything
+        return None
+    return kind if kind in _FAMILIES else None
 
 
 def _shape(value: object) -> tuple[int, ...] | None:

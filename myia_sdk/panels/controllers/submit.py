@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.errors import InvalidRequestError
-from myia_sdk.panels.controllers.form import COLUMN, SubmitForm
+from myia_sdk.panels.controllers.form import (
+    AMOUNT_LIMIT,
+    COLUMN,
+    SubmitForm,
+    amount,
+)
 from myia_sdk.panels.controllers.namespace import count_missing
 from myia_sdk.panels.permissions import Action, ActionRefusedError
 
@@ -46,14 +51,21 @@ class SubmitController(SubmitForm):
             "timeout": lambda: self._seconds_error("timeout", 0.001),
             "retries": lambda: self._integer_error("retries", RETRIES_LIMIT),
             "tags": self._tags_error,
+            "price_prompt": lambda: self._amount_error("price_prompt"),
+            "price_completion": lambda: self._amount_error("price_completion"),
+            "max_cost": self._max_cost_error,
         }
         found = {field: check() for field, check in checks.items()}
         return {field: text for field, text in found.items() if text}
 
     def _model_error(self) -> str:
-        if self.values.source in {"file", "endpoint"} or self.values.model:
+        if self.values.source in {"file", "endpoint"}:
             return ""
-        return self.say("error.model")
+        if not self.values.model:
+            return self.say("error.model")
+        if self.values.source == "variable" and self.family() is None:
+            return self.say("error.family", name=self.values.model)
+        return ""
 
     def _file_error(self) -> str:
         if self.values.source != "file":
@@ -82,7 +94,12 @@ class SubmitController(SubmitForm):
             model=values.model_id.strip() or None,
             url=values.url.strip() or None,
             secret=values.secret.strip() or None,
+            options=self._options(),
         )
+
+    def _options(self) -> dict[str, Any]:
+        prices = self.typed_prices()
+        return {"prices": dict(prices)} if prices else {}
 
     def _endpoint_error(self, field: str) -> str:
         if self.values.source != "endpoint":
@@ -97,11 +114,11 @@ class SubmitController(SubmitForm):
 
     def needs_data(self) -> bool:
         """Return whether the suite measures on test data."""
-        suite = self.suite()
-        is_stored = self.values.source in {"registered", "endpoint"}
-        return not is_stored and (
-            suite is None or suite.kind in {"classifier", "regressor"}
-        )
+        suite, entry = self.suite(), self.entry()
+        has_own = entry is not None and entry.dataset is not None
+        if has_own or self.values.source == "endpoint":
+            return False
+        return suite is None or suite.kind in {"classifier", "regressor"}
 
     def _features_error(self) -> str:
         if not self.needs_data():
@@ -144,9 +161,13 @@ class SubmitController(SubmitForm):
         return namespace[name]
 
     def _suite_error(self) -> str:
-        if self.suite() is not None:
+        suite, family = self.suite(), self.family()
+        if suite is None:
+            return self.say("error.suite", name=self.values.suite)
+        if family is None or suite.kind == family:
             return ""
-        return self.say("error.suite", name=self.values.suite)
+        facts = {"name": self.values.suite, "kind": suite.kind, "family": family}
+        return self.say("error.suite_kind", **facts)
 
     def _regions_error(self) -> str:
         wrong = [one for one in self.regions() if not _REGION.fullmatch(one)]
@@ -173,6 +194,23 @@ class SubmitController(SubmitForm):
             return ""
         return self.say("error.seconds", low=low, high=f"{SECONDS_LIMIT:,}")
 
+    def is_remote(self) -> bool:
+        """Return whether the suite asks a model that may cost money."""
+        suite = self.suite()
+        return suite is not None and suite.kind in {"chat", "embedding"}
+
+    def _amount_error(self, field: str) -> str:
+        text = getattr(self.values, field).strip()
+        is_right = not self.is_remote() or not text or amount(text) is not None
+        return "" if is_right else self.say("error.amount", high=f"{AMOUNT_LIMIT:,.0f}")
+
+    def _max_cost_error(self) -> str:
+        if not self.is_remote() or not self.values.max_cost.strip():
+            return ""
+        return self._amount_error("max_cost") or (
+            "" if self.prices() else self.say("error.max_cost")
+        )
+
     # Submitting.
 
     def submit(self) -> list[str]:
@@ -195,43 +233,49 @@ class SubmitController(SubmitForm):
         if errors:
             field, text = next(iter(errors.items()))
             raise ActionRefusedError(f"{self.say('submit.fix')} {field}: {text}")
+        regions, options = self.regions(), self._job_options()
+        if len(regions) > 1:
+            batch = self.client.submit_batch(
+                {self._name(): self._model()}, regions=regions, **options
+            )
+            self.batch, self.submitted = batch.id, [job.id for job in batch.jobs]
+        else:
+            is_registered = self.values.source == "registered"
+            job = self.client.submit(
+                self._model(),
+                name=None if is_registered else self._name(),
+                region=regions[0] if regions else None,
+                **options,
+            )
+            self.batch, self.submitted = "", [job.id]
+        ids = ", ".join(self.submitted)
+        self.notify("done", self.say("submit.done", ids=ids))
+        return self.submitted
+
+    def _name(self) -> str:
         values = self.values
-        options: dict[str, Any] = {
+        names = {"file": Path(values.file).stem, "endpoint": values.model_id.strip()}
+        return names.get(values.source, values.model)
+
+    def _job_options(self) -> dict[str, Any]:
+        values = self.values
+        limit = amount(values.max_cost) if self.is_remote() else None
+        return {
             "suite": values.suite,
             "dataset": self._dataset(),
+            "parameters": {} if limit is None else {"max_cost": limit},
             "priority": int(values.priority.strip() or 0),
             "delay": float(values.delay) if values.delay.strip() else None,
             "timeout": float(values.timeout) if values.timeout.strip() else None,
             "max_retries": int(values.retries) if values.retries.strip() else None,
             "tags": self.tags(),
         }
-        regions = self.regions()
-        name = {
-            "file": Path(values.file).stem,
-            "endpoint": values.model_id.strip(),
-        }.get(values.source, values.model)
-        if len(regions) > 1:
-            batch = self.client.submit_batch(
-                {name: self._model()}, regions=regions, **options
-            )
-            self.submitted = [job.id for job in batch.jobs]
-        else:
-            job = self.client.submit(
-                self._model(),
-                name=None if values.source == "registered" else name,
-                region=regions[0] if regions else None,
-                **options,
-            )
-            self.submitted = [job.id]
-        ids = ", ".join(self.submitted)
-        self.notify("done", self.say("submit.done", ids=ids))
-        return self.submitted
 
     def _model(self) -> object:
         if self.values.source == "file":
             return Path(self.values.file).expanduser()
         if self.values.source == "registered":
-            return self.values.model
+            return self._registered()
         if self.values.source == "endpoint":
             return self.endpoint()
         try:
@@ -240,6 +284,12 @@ class SubmitController(SubmitForm):
             raise ActionRefusedError(
                 f"The notebook has no variable {self.values.model!r} any more."
             ) from None
+
+    def _registered(self) -> object:
+        entry, typed = self.entry(), self._options()
+        if entry is None or not typed or not self.is_remote():
+            return self.values.model
+        return {**entry.model, "options": {**entry.model.get("options", {}), **typed}}
 
     def _dataset(self) -> object:
         if not self.needs_data():

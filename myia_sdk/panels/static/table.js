@@ -38,7 +38,9 @@ function tabsView(panel) {
 
 function searchView(panel) {
   const { state, ui, words } = panel;
-  const send = () => panel.act("search", { query: ui.query });
+  const send = () => { ui.searchTimer = null; panel.act("search", { query: ui.query }); };
+  // A search can also come from Python, when a batch is watched.
+  if (state.query !== ui.seenQuery && !ui.searchTimer) ui.query = ui.seenQuery = state.query;
   return h("form", {
     class: "myia-search", role: "search",
     onsubmit: (event) => { event.preventDefault(); send(); },
@@ -63,7 +65,8 @@ function searchView(panel) {
       onchange: (event) => panel.act("order", { newest_first: event.target.value === "newest" }),
     },
     h("option", { value: "newest", selected: state.newest_first }, words.t("order.newest")),
-    h("option", { value: "oldest", selected: !state.newest_first }, words.t("order.oldest")))));
+    h("option", { value: "oldest", selected: !state.newest_first }, words.t("order.oldest")))),
+  tabActionsView(panel));
 }
 
 const BULK = ["retry", "promote", "cancel", "remove", "rerun", "export"];
@@ -93,6 +96,22 @@ function bulkView(panel) {
       onclick: () => { ui.selected.clear(); panel.repaint(); },
     }, words.t("selection.clear")),
     changes.includes(ui.change) ? changeForm(panel, ui.change, ableTo(ui.change), 0, () => { ui.change = ""; panel.repaint(); }) : null);
+}
+
+// What can be done to all jobs of the chosen state at once.
+const TAB_ACTIONS = {
+  completed: ["retry_all", "action.retry_completed"],
+  failed: ["retry_all", "action.retry_all"],
+  delayed: ["promote_all", "action.promote_all"],
+  waiting: ["drain", "action.drain"],
+};
+
+function tabActionsView(panel) {
+  const { state, words } = panel;
+  const [name, label] = TAB_ACTIONS[state.tab] || [];
+  if (!name || !state.counts[state.tab] || !panel.allows(name)) return null;
+  const fields = name === "retry_all" ? { state: state.tab } : {};
+  return h("button", { key: label, type: "button", class: "myia-button", onclick: () => panel.act(name, fields) }, words.t(label));
 }
 
 function progressView(panel, row) {
