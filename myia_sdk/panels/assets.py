@@ -11,6 +11,7 @@ SCRIPTS = (
     "elements.js",
     "words.js",
     "table.js",
+    "rate.js",
     "json.js",
     "flow.js",
     "job.js",

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 REPAINT_INTERVAL = 0.5
 #: Longest wait for events in one call, below redis-py's socket time-out of 5 s.
 READ_BLOCK = timedelta(seconds=2)
+#: Progress values of a job kept between two repaints.
+PROGRESS_LIMIT = 200
 #: First and longest pause between two tries while the server is away, seconds.
 RECONNECT_DELAYS = (0.5, 5.0)
 
@@ -74,9 +76,17 @@ class Changes:
         elif event.name == "progress":
             values = self.progress.setdefault(event.job_id, [])
             values.append(str(event.fields.get("data", "")))
-            del values[:-200]
+            del values[:-PROGRESS_LIMIT]
         else:
             self.moved.add(event.job_id)
+
+    def merge(self, later: Changes) -> None:
+        """Add what happened after these changes."""
+        self.is_reset |= later.is_reset
+        self.moved |= later.moved
+        for job_id, texts in later.progress.items():
+            values = [*self.progress.get(job_id, ()), *texts]
+            self.progress[job_id] = values[-PROGRESS_LIMIT:]
 
 
 class Subscriber(Protocol):
@@ -89,13 +99,13 @@ class Subscriber(Protocol):
         """Say that the server went away or came back."""
 
     def due_at(self) -> float | None:
-        """Return the monotonic time of the next :meth:`tick`, None for never."""
+        """Return the time of the next :meth:`tick` by the feed's clock, None: never."""
 
     def tick(self) -> None:
         """Do what is due by time and not by an event."""
 
     def is_watched(self) -> bool:
-        """Return whether somebody looks at it."""
+        """Return whether somebody looks at it and wants to see changes."""
 
 
 class LiveFeed:
@@ -107,13 +117,19 @@ class LiveFeed:
     ----------
     client : Client
         Client whose queue is read.
+    clock : callable, optional
+        Monotonic time, seconds.
     """
 
     _feeds: ClassVar[dict[tuple[int, str], LiveFeed]] = {}
     _feeds_lock: ClassVar[threading.Lock] = threading.Lock()
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(
+        self, client: Client, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        # Kept: a reader in its blocking read outlives a client that was closed.
+        self._store = client.queue
+        self.clock = clock
         #: Panels that hold this feed.
         self.users = 0
         self._subscribers: list[Subscriber] = []
@@ -203,7 +219,7 @@ class LiveFeed:
             self._condition.notify_all()
 
     def _start(self, target: Callable[[], None], role: str) -> threading.Thread:
-        name = f"myia-feed-{role}-{self._client.queue.queue}"
+        name = f"myia-feed-{role}-{self._store.queue}"
         thread = threading.Thread(target=target, name=name, daemon=True)
         thread.start()
         return thread
@@ -213,7 +229,7 @@ class LiveFeed:
     def _read(self) -> None:
         from myia_sdk.queue.events import EventReader
 
-        store = self._client.queue
+        store = self._store
         delay = RECONNECT_DELAYS[0]
         reader: EventReader | None = None
         while self._goes_on_reading():
@@ -227,6 +243,8 @@ class LiveFeed:
                 if not isinstance(error, MyiaError):
                     logger.exception("The events of the queue cannot be read")
                 reader = None
+                if not self._is_reading_wanted:
+                    continue
                 self._disconnected(str(error), delay)
                 delay = min(delay * 2, RECONNECT_DELAYS[1])
                 continue
@@ -300,7 +318,7 @@ class LiveFeed:
         return bool(self._changes) and self._repaint_in() <= 0
 
     def _repaint_in(self) -> float:
-        return self._last_repaint + REPAINT_INTERVAL - time.monotonic()
+        return self._last_repaint + REPAINT_INTERVAL - self.clock()
 
     def _pause(self) -> float:
         # Called with the condition held.
@@ -308,7 +326,7 @@ class LiveFeed:
         for subscriber in self._subscribers:
             due = subscriber.due_at()
             if due is not None:
-                pause = min(pause, due - time.monotonic())
+                pause = min(pause, due - self.clock())
         return max(0.0, min(pause, 1.0))
 
     def _due_changes(self) -> Changes | None:
@@ -316,7 +334,7 @@ class LiveFeed:
         if not self._changes or self._repaint_in() > 0:
             return None
         changes, self._changes = self._changes, Changes()
-        self._last_repaint = time.monotonic()
+        self._last_repaint = self.clock()
         return changes
 
     def _watched(self) -> list[Subscriber]:
@@ -324,7 +342,7 @@ class LiveFeed:
             return [s for s in self._subscribers if s.is_watched()]
 
     def _tick(self) -> None:
-        now = time.monotonic()
+        now = self.clock()
         for subscriber in self._watched():
             due = subscriber.due_at()
             if due is not None and due <= now:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.errors import MyiaError
+from myia_sdk.panels.live import REPAINT_INTERVAL, Changes
 from myia_sdk.panels.texts import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from myia_sdk.panels.controllers.base import Controller
-    from myia_sdk.panels.live import Changes, Connection, LiveFeed
+    from myia_sdk.panels.live import Connection, LiveFeed
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,9 @@ class LiveView:
         self._has_snapshot = False
         self._is_closed = False
         self._next_tick = 0.0
+        #: What happened since the last update, and when the next one is due.
+        self._held = Changes()
+        self._refresh_at = 0.0
         feed.attach(self)
 
     def receive(self, message: object) -> None:
@@ -103,27 +106,30 @@ class LiveView:
         self._feed.submit(lambda: self._handle(event))
 
     def _heard(self, view: str) -> bool:
-        was_watched = self.is_watched()
+        was_seen = self._is_seen()
         with self._lock:
             if len(self._views) < VIEWS_LIMIT or view in self._views:
-                self._views[view] = time.monotonic()
-        if not was_watched:
+                self._views[view] = self._feed.clock()
+        if not was_seen:
             self._feed.wake()
-        return not was_watched
+        return not was_seen
 
     def _acknowledge(self, message: dict[str, Any]) -> None:
         if isinstance(message.get("seq"), int):
             self._send({"type": "ack", "seq": message["seq"]})
 
     def is_watched(self) -> bool:
-        """Return whether a view was heard within the silence allowed."""
+        """Return whether a view was heard lately, and its updates are not off."""
+        return self.controller.rate > 0 and self._is_seen()
+
+    def _is_seen(self) -> bool:
         if self._is_closed:
             return False
         with self._lock:
+            now = self._feed.clock()
             if self._is_busy():
-                now = time.monotonic()
                 self._views = dict.fromkeys(self._views, now)
-            oldest = time.monotonic() - self._silence
+            oldest = now - self._silence
             self._views = {k: at for k, at in self._views.items() if at >= oldest}
             return bool(self._views)
 
@@ -133,6 +139,7 @@ class LiveView:
         if self._is_closed:
             return
         self._has_snapshot = True
+        self._held = Changes()
         texts = catalogue(self.controller.language)
         state = self.controller.snapshot()
         self.controller.diff()
@@ -149,11 +156,7 @@ class LiveView:
     def load(self) -> None:
         """Load everything; runs on the feed's worker thread."""
         self.controller.set_connection(self._feed.connection)
-        self._guard(self._load)
-
-    def _load(self) -> None:
-        self.controller.load()
-        self.controller.is_loaded = True
+        self._guard(self.controller.reload)
 
     def publish(self) -> None:
         """Send what changed since the last message; nothing when nothing did."""
@@ -165,9 +168,18 @@ class LiveView:
             self._send({"type": "patch", "operations": operations, "now": now})
 
     def refresh(self, changes: Changes) -> None:
-        """Load what `changes` touch and send the difference."""
+        """Load what `changes` touch and send the difference, at the panel's rate."""
         if not self._has_snapshot:
             return
+        self._held.merge(changes)
+        # The feed itself is not faster than the default rate.
+        is_fast = self.controller.rate <= REPAINT_INTERVAL
+        if is_fast or self._feed.clock() >= self._refresh_at:
+            self._update()
+
+    def _update(self) -> None:
+        changes, self._held = self._held, Changes()
+        self._refresh_at = self._feed.clock() + self.controller.rate
         self._guard(lambda: self.controller.apply(changes))
         self.publish()
 
@@ -177,20 +189,28 @@ class LiveView:
         self.publish()
 
     def due_at(self) -> float | None:
-        """Return when the controller wants its next look at the clock."""
-        interval = self.controller.tick_interval()
-        return None if interval is None else self._next_tick
+        """Return when the view wants its next look at the clock."""
+        due = [self._refresh_at] if self._held else []
+        if self.controller.tick_interval() is not None:
+            due.append(self._next_tick)
+        return min(due, default=None)
 
     def tick(self) -> None:
-        """Let the controller load what no event announces."""
-        self._guard(self.controller.tick)
+        """Send what was held back; let the controller load what has no events."""
+        now = self._feed.clock()
+        if self._held and now >= self._refresh_at:
+            self._update()
         interval = self.controller.tick_interval()
-        self._next_tick = time.monotonic() + (interval or 0.0)
-        self.publish()
+        if interval is not None and now >= self._next_tick:
+            self._guard(self.controller.tick)
+            self._next_tick = self._feed.clock() + max(interval, self.controller.rate)
+            self.publish()
 
     def _handle(self, message: dict[str, Any]) -> None:
         self._guard(lambda: self.controller.handle(message, self.publish))
         self.publish()
+        # The event may have switched the updates on or off.
+        self._feed.wake()
         self._acknowledge(message)
         for content in self.controller.take_downloads():
             view = message.get("view")

@@ -7,9 +7,11 @@ import time
 import pytest
 
 from myia_sdk.panels.clean import CleanPanel
-from myia_sdk.panels.live import Changes, LiveFeed
+from myia_sdk.panels.controllers.monitor import MonitorController
+from myia_sdk.panels.live import REPAINT_INTERVAL, Changes, LiveFeed
 from myia_sdk.panels.monitor import MonitorPanel
 from myia_sdk.panels.patches import apply
+from myia_sdk.panels.view import LiveView
 from tests.integration.panel_probe import *  # noqa: F403
 from tests.integration.panel_probe import Jobs, browser_says, sent
 
@@ -58,9 +60,10 @@ def shown(panel, comms):
 
 def test_making_a_panel_talks_to_nobody(client, comms, redis_client):
     calls = redis_client.info("commandstats")
+    threads = set(feed_threads())
     panel = MonitorPanel(client)
     repr(panel)
-    assert feed_threads() == []
+    assert set(feed_threads()) <= threads
     assert sent(comms, panel) == []
     after = redis_client.info("commandstats")
     changed = {k for k in after if after[k] != calls.get(k)} - {"cmdstat_info"}
@@ -98,15 +101,127 @@ def test_an_idle_queue_sends_nothing(shown, comms):
     assert len(sent(comms, shown)) == before
 
 
-def test_a_storm_of_events_gives_two_messages_a_second(shown, comms, client, jobs):
+class Clock:
+    """Time that only moves when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Looking:
+    """A monitor that a browser looks at, on a feed whose time stands still."""
+
+    def __init__(self, client) -> None:
+        self.clock = Clock()
+        self.feed = LiveFeed(client, clock=self.clock)
+        self.messages: list[dict] = []
+        controller = MonitorController(client)
+        self.view = LiveView(controller, self.feed, self.messages.append)
+        self.says("hello")
+        wait_until(lambda: self.messages)
+
+    def says(self, event: str, **fields) -> None:
+        self.view.receive({"event": event, "view": "v1", "seq": 1, **fields})
+
+    def state(self) -> dict:
+        state: dict = {}
+        for message in list(self.messages):
+            if message["type"] == "snapshot":
+                state = message["state"]
+            elif message["type"] == "patch":
+                state = apply(state, message["operations"])
+        return state
+
+    def patches(self) -> int:
+        return sum(message["type"] == "patch" for message in list(self.messages))
+
+    def later(self, seconds: float) -> None:
+        self.clock.now += seconds
+        self.feed.wake()
+
+    def settle(self) -> None:
+        """Wait until the worker has done everything that is due now."""
+        done = threading.Event()
+        self.feed.submit(done.set)
+        assert done.wait(10)
+        done.clear()
+        self.feed.submit(done.set)
+        assert done.wait(10)
+
+
+@pytest.fixture
+def looking(client):
+    looking = Looking(client)
+    yield looking
+    looking.view.close()
+
+
+def last_progress(changes: Changes, job_id: str) -> str:
+    return (changes.progress.get(job_id) or [""])[-1]
+
+
+def test_a_storm_of_events_gives_one_message_each_half_second(looking, client, jobs):
+    looking.settle()
+    looking.later(10)
     job_id = jobs.active()
-    wait_until(lambda: job_id in state_of(comms, shown)["rows"])
-    before, begun = len(sent(comms, shown)), time.monotonic()
+    wait_until(lambda: job_id in looking.state()["rows"])
+    looking.later(REPAINT_INTERVAL)
     for percent in range(300):
         client.queue.progress(job_id, percent / 3)
-    wait_until(lambda: round(state_of(comms, shown)["rows"][job_id]["progress"]) == 100)
-    allowed = 2 * (time.monotonic() - begun) + 2
-    assert len(sent(comms, shown)) - before <= allowed
+    wait_until(lambda: last_progress(looking.feed._changes, job_id).startswith("99.6"))
+    looking.settle()
+    before = looking.patches()
+    for _ in range(3):
+        looking.later(REPAINT_INTERVAL / 4)
+        looking.settle()
+    assert looking.patches() == before
+    looking.later(REPAINT_INTERVAL / 4)
+    wait_until(lambda: round(looking.state()["rows"][job_id]["progress"]) == 100)
+    assert looking.patches() == before + 1
+
+
+def test_a_slower_rate_holds_changes_back_until_they_are_due(looking, jobs):
+    looking.says("rate", seconds=5)
+    wait_until(lambda: looking.state()["rate"] == 5)
+    looking.settle()
+    looking.later(10)
+    first = jobs.waiting()
+    wait_until(lambda: first in looking.state()["rows"])
+    second = jobs.waiting()
+    wait_until(lambda: looking.feed._changes)
+    looking.later(1)
+    wait_until(lambda: looking.view._held)
+    looking.settle()
+    assert second not in looking.state()["rows"]
+    looking.later(4)
+    wait_until(lambda: second in looking.state()["rows"])
+
+
+def test_updates_that_are_off_read_nothing_until_asked(looking, jobs):
+    looking.says("rate", seconds=0)
+    wait_until(lambda: looking.state()["rate"] == 0)
+    wait_until(lambda: feed_threads() == [])
+    as_of = looking.state()["as_of"]
+    job_id = jobs.waiting()
+    looking.says("alive")
+    assert looking.messages[-1]["type"] == "ack"
+    assert job_id not in looking.state()["rows"]
+    looking.says("refresh")
+    wait_until(lambda: job_id in looking.state()["rows"])
+    assert looking.state()["as_of"] > as_of
+    looking.says("rate", seconds=2)
+    wait_until(lambda: looking.state()["as_of"] is None)
+    wait_until(lambda: len(feed_threads()) == 2)
+
+
+@pytest.mark.parametrize("seconds", [1, "2"])
+def test_a_rate_that_is_not_offered_is_refused(looking, seconds):
+    looking.says("rate", seconds=seconds)
+    wait_until(lambda: looking.state()["notice"])
+    assert looking.state()["rate"] == 0.5
 
 
 def test_panels_of_a_queue_share_two_threads(client, comms, shown):
@@ -134,10 +249,10 @@ def test_a_view_that_went_away_stops_reading(shown, comms, jobs):
     wait_until(lambda: feed_threads() == [])
     before = len(sent(comms, shown))
     job_id = jobs.waiting()
-    time.sleep(0.8)
-    assert len(sent(comms, shown)) == before
     browser_says(shown, event="alive", view="v2", seq=3)
     wait_until(lambda: job_id in state_of(comms, shown)["rows"])
+    kinds = {message["type"] for message in sent(comms, shown)[before : before + 2]}
+    assert kinds == {"ack", "snapshot"}
 
 
 def test_silence_of_the_browser_stops_reading(client, comms):
@@ -253,3 +368,7 @@ def test_changes_merge_progress_and_moves():
     assert not changes.is_reset
     changes.add(Event(id="1-0", name="paused", job_id=None, fields={}))
     assert changes.is_reset
+    later = Changes(moved={"3"}, progress={"1": ["6"], "4": ["7"]})
+    later.merge(changes)
+    assert later.progress == {"1": ["6", "5", "5"], "4": ["7"]}
+    assert (later.moved, later.is_reset) == ({"2", "3"}, True)

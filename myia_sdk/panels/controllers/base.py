@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Event = Mapping[str, Any]
 Handler = Callable[[Event], None]
 
+#: Seconds between two updates that a panel can be set to, besides 0 for none; the
+#: first is the default.
+RATES = (0.5, 2.0, 5.0)
 #: Most jobs one event may name.
 IDS_LIMIT = 1_000
 
@@ -165,6 +168,9 @@ class Controller:
         self._sent: dict[str, Any] = {}
         #: Whether a load has succeeded.
         self.is_loaded = False
+        #: Seconds between two updates that nobody asked for; 0 for none.
+        self.rate = RATES[0]
+        self._loaded_at = 0
         self._publish: Callable[[], None] = lambda: None
 
     # What subclasses say.
@@ -194,6 +200,12 @@ class Controller:
 
     # What views use.
 
+    def reload(self) -> None:
+        """Load everything and remember when."""
+        self.load()
+        self.is_loaded = True
+        self._loaded_at = self.now_ms()
+
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state; no I/O."""
         return {
@@ -205,6 +217,10 @@ class Controller:
                 for action, states in JOB_ACTIONS.items()
             },
             "connection": dict(self._connection),
+            "scope": f"{self.kind}:{self.client.queue.queue}",
+            "rate": self.rate,
+            "rates": [*RATES, 0],
+            "as_of": None if self.rate else self._loaded_at,
             "notice": self._notice,
             "dialog": self._dialog,
             **self.body(),
@@ -237,7 +253,8 @@ class Controller:
             "confirm": self._on_confirm,
             "dismiss": self._on_dismiss,
             "clear_notice": self._on_clear_notice,
-            "refresh": lambda _: self.load(),
+            "refresh": lambda _: self.reload(),
+            "rate": self._on_rate,
         }
         handler = {**common, **self.handlers()}.get(str(name))
         if handler is None:
@@ -343,6 +360,13 @@ class Controller:
             raise ActionRefusedError(f"Type {pending.typed!r} to confirm.")
         self.pending = self._dialog = None
         pending.run()
+
+    def _on_rate(self, event: Event) -> None:
+        rate = number_of(event, "seconds", 0, max(RATES))
+        if rate and rate not in RATES:
+            raise ActionRefusedError(f"seconds is {rate}; choose from 0, {RATES}.")
+        self.rate = float(rate)
+        self.reload()
 
     def _on_dismiss(self, _: Event) -> None:
         self.pending = self._dialog = None

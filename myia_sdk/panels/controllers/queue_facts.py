@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from myia_sdk.queue.metrics import Metrics
+    from myia_sdk.queue.serverinfo import ServerInfo
 
 #: Minutes of throughput shown.
 MINUTES = 60
@@ -102,22 +103,14 @@ class QueueFacts:
                 "name": worker.name or worker.address,
                 "address": worker.address,
                 **last_beat(beats.get(worker.name), now),
-                # Rounded: a difference of two clocks would change at every look.
-                "since": round(
-                    (now - worker.connected_for / timedelta(milliseconds=1)) / 10_000
-                )
-                * 10_000,
+                "since": moment_ago(worker.connected_for, now),
             }
             for worker in self._client.administration.workers()
         ]
 
     def _load_open(self) -> None:
         info = self._client.administration.info()
-        self._server = {
-            "version": f"{info.product} {info.version}".strip(),
-            "memory": round(info.used_memory, -5),
-            "clients": info.connected_clients,
-        }
+        self._server = server_row(info, self._controller.now_ms())
         self._schedulers = [
             scheduler_row(scheduler) for scheduler in self._client.scheduling.list()
         ]
@@ -127,6 +120,7 @@ class QueueFacts:
         return {
             "queue": {
                 "name": self._client.queue.queue,
+                "environment": self._client.settings.myia_profile,
                 "is_paused": self._is_paused,
                 "oldest_waiting_at": self._oldest_waiting_at,
                 "concurrency": self._concurrency,
@@ -181,6 +175,41 @@ class QueueFacts:
     def _on_queue_details(self, event: Event) -> None:
         self._is_open = event.get("is_open") is True
         self.load_slow(is_forced=True)
+
+
+def moment_ago(age: timedelta, now_ms: int) -> int:
+    """Return when something began that is `age` old, epoch milliseconds.
+
+    Rounded to ten seconds: a difference of two clocks changes at every look.
+    """
+    return round((now_ms - age / timedelta(milliseconds=1)) / 10_000) * 10_000
+
+
+def server_row(info: ServerInfo, now_ms: int) -> dict[str, Any]:
+    """Return what the server tells about itself, rounded so that it rarely changes.
+
+    Parameters
+    ----------
+    info : ServerInfo
+        What it told; sizes in bytes.
+    now_ms : int
+        The time now, epoch milliseconds.
+    """
+    return {
+        "version": f"{info.product} {info.version}".strip(),
+        "mode": info.mode,
+        "os": info.os,
+        "started_at": moment_ago(info.uptime, now_ms),
+        "memory": round(info.used_memory, -5),
+        "peak": round(info.used_memory_peak, -5),
+        "limit": info.max_memory,
+        "fragmentation": round(info.fragmentation_ratio, 1),
+        "clients": info.connected_clients,
+        "blocked": info.blocked_clients,
+        "policy": info.eviction_policy,
+        "is_evicting": info.is_evicting,
+        "is_persistence_healthy": info.is_persistence_healthy,
+    }
 
 
 def last_beat(text: str | None, now_ms: int) -> dict[str, Any]:

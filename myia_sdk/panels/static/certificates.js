@@ -94,6 +94,7 @@ function certificatesView(panel) {
   const pair = ui.compared;
   return [
     h("div", { class: "myia-head" }, h("h2", {}, words.t("title.certificates")), h("span", { class: "myia-spring" }),
+      rateView(panel),
       h("button", { type: "button", class: "myia-button", disabled: pair.length !== 2, onclick: () => panel.act("compare", { ids: pair }) }, words.t("compare"))),
     noticesView(panel),
     h("form", { class: "myia-search", role: "search", onsubmit: (event) => event.preventDefault() }, h("input", {

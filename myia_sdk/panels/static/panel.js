@@ -70,6 +70,7 @@ class Panel {
       this.state = message.state;
       this.words = new Words(message.texts, message.language);
       this.repaint();
+      restoreRate(this);
     } else if (message.type === "patch" && this.state) {
       this.state = applyOperations(this.state, message.operations);
       this.repaint();

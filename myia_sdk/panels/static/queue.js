@@ -47,9 +47,12 @@ function headView(panel) {
   const toggle = queue.is_paused ? "resume" : "pause";
   return h("div", { class: "myia-head" },
     h("h2", {}, words.t("title.monitor"), " ", h("span", { class: "myia-queue" }, queue.name)),
+    // The served page has the badge in its own head.
+    panel.model.get("mark") && queue.environment ? h("span", { class: "myia-badge" }, queue.environment) : null,
     queue.is_paused ? h("span", { class: "myia-badge myia-warn" }, `❚❚ ${words.t("paused")}`) : null,
     state.is_read_only ? h("span", { class: "myia-badge" }, words.t("read_only")) : null,
     h("span", { class: "myia-spring" }),
+    rateView(panel),
     panel.allows(toggle) ? h("button", { type: "button", class: "myia-button", onclick: () => panel.act(toggle) }, words.t(`action.${toggle}`)) : null,
     h("button", {
       type: "button", class: "myia-button", "aria-expanded": String(ui.isQueueOpen), "aria-controls": `${panel.id}-queue`,
@@ -171,9 +174,28 @@ function queueView(panel) {
       }, words.t("action.clean")) : null,
       button("drain"), button("obliterate")),
     ui.clean ? cleanForm(panel) : null,
-    state.server ? h("p", { class: "myia-muted" }, words.t("server", {
-      version: state.server.version, memory: words.bytes(state.server.memory), clients: words.value(state.server.clients),
-    })) : null);
+    serverView(panel));
+}
+
+function serverView(panel) {
+  const { state, words } = panel;
+  const { server } = state;
+  if (!server) return null;
+  const facts = [
+    ["version", [server.version, server.mode, server.os].filter(Boolean).join(" · ")],
+    ["started", words.date(server.started_at)],
+    ["memory", words.t("server.memory.value", {
+      used: words.bytes(server.memory), peak: words.bytes(server.peak), limit: server.limit ? words.bytes(server.limit) : words.t("unlimited"),
+    })],
+    ["fragmentation", words.value(server.fragmentation)],
+    ["clients", words.t("server.clients.value", { connected: words.value(server.clients), blocked: words.value(server.blocked) })],
+    ["policy", server.is_evicting ? `▲ ${words.t("server.evicts", { policy: server.policy })}` : server.policy],
+    ["disk", server.is_persistence_healthy ? null : `▲ ${words.t("server.disk.bad")}`],
+  ];
+  return h("section", { "aria-label": words.t("server") },
+    h("h4", {}, words.t("server")),
+    h("dl", { class: "myia-facts myia-row myia-server" }, facts.filter(([, value]) => value).map(([name, value]) =>
+      h("div", { key: name }, h("dt", {}, words.t(`server.${name}`)), h("dd", {}, value)))));
 }
 
 function cleanForm(panel) {
@@ -211,6 +233,7 @@ function dialogView(panel) {
   if ("oldest" in facts && facts.oldest) lines.push(words.t("confirm.oldest", { time: words.date(facts.oldest) }));
   if ("newest" in facts && facts.newest) lines.push(words.t("confirm.newest", { time: words.date(facts.newest) }));
   if (facts.bytes) lines.push(words.t("confirm.bytes", { size: words.bytes(facts.bytes) }));
+  if (facts.running) lines.push(words.t("confirm.running", { count: words.count(facts.running) }));
   if (facts.refused) lines.push(words.t("confirm.refused", { count: facts.refused }));
   const id = `${panel.id}-question`;
   return h("dialog", {
@@ -242,6 +265,7 @@ function noticesView(panel) {
   return h("div", { class: "myia-notices", role: "status", "aria-live": "polite" },
     connection.is_up ? null : h("p", { key: "connection", class: "myia-banner myia-error" },
       `✖ ${words.t("away", { time: words.time(connection.since) })} ${connection.message}`),
+    offView(panel),
     lost ? h("p", { key: "lost", class: "myia-banner myia-warn" }, `▲ ${lost}`) : null,
     notice ? h("p", { key: `n${notice.id}`, class: `myia-banner myia-${notice.kind}` },
       h("span", {}, { done: "✔ ", error: "✖ ", busy: "… " }[notice.kind] || "", notice.text),
