@@ -102,7 +102,7 @@ function schedulersView(panel) {
   const { state, words } = panel;
   if (!state.schedulers.length) return null;
   return h("div", { class: "myia-scroll", tabindex: "0", role: "group", "aria-label": words.t("schedulers") },
-    h("h4", {}, words.t("schedulers")),
+    h("h3", {}, words.t("schedulers")),
     h("table", { class: "myia-table", "aria-label": words.t("schedulers") },
       h("thead", {}, h("tr", {}, ["id", "rule", "next", "runs", "actions"].map((name) =>
         h("th", { key: name, scope: "col" }, words.t(`scheduler.${name}`))))),
@@ -193,7 +193,7 @@ function serverView(panel) {
     ["disk", server.is_persistence_healthy ? null : `▲ ${words.t("server.disk.bad")}`],
   ];
   return h("section", { "aria-label": words.t("server") },
-    h("h4", {}, words.t("server")),
+    h("h3", {}, words.t("server")),
     h("dl", { class: "myia-facts myia-row myia-server" }, facts.filter(([, value]) => value).map(([name, value]) =>
       h("div", { key: name }, h("dt", {}, words.t(`server.${name}`)), h("dd", {}, value)))));
 }
@@ -254,7 +254,7 @@ function dialogView(panel) {
   h("div", { class: "myia-logbar myia-right" },
     h("button", { type: "button", class: "myia-button", onclick: dismiss }, words.t("dialog.cancel")),
     h("button", {
-      type: "submit", class: "myia-button myia-danger", disabled: facts.count === 0 || Boolean(dialog.typed && ui.typed !== dialog.typed),
+      type: "submit", class: "myia-button myia-danger", disabled: dialog.typed ? ui.typed !== dialog.typed : facts.count === 0,
     }, words.t(dialog.action === "cancel" ? "dialog.cancel_jobs" : `dialog.${dialog.action}`)))));
 }
 
