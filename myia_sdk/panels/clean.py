@@ -79,7 +79,8 @@ class CleanPanel(FormPanel):
         self.confirm_button = self._button("", self._on_confirm, "danger")
         self.confirm_button.add_class("myia-confirm")
         self.back_button = self._button(say("dialog.cancel"), self._on_back)
-        self.typed = text_field("typed", "")
+        self.typed = text_field("typed", say("confirm.type_name"))
+        self.typed.control.style.description_width = "220px"
         self.typed.control.observe(self._on_typed, "value")
         self.more_buttons = {
             action: self._button(say(f"action.{action.value}"), self._on_more)
@@ -155,7 +156,6 @@ class CleanPanel(FormPanel):
         self.question.value = f'<div role="status">{escape(text)}</div>'
         self.typed.layout.display = None if name else "none"
         if name:
-            self.typed.control.description = say("confirm.type", name=name)
             self.typed.control.value = ""
         self.confirm_button.disabled = not count or bool(name)
 

@@ -122,9 +122,13 @@ class SubmitPanel(FormPanel):
                 "retries", say("submit.retries"), say("submit.default")
             ),
             "tags": text_field("tags", say("submit.tags"), "a, b"),
-            "price_prompt": text_field("price_prompt", say("submit.price_prompt")),
+            "price_prompt": text_field(
+                "price_prompt", say("submit.price_prompt"), say("submit.per_million")
+            ),
             "price_completion": text_field(
-                "price_completion", say("submit.price_completion")
+                "price_completion",
+                say("submit.price_completion"),
+                say("submit.per_million"),
             ),
             "max_cost": text_field(
                 "max_cost", say("submit.max_cost"), say("submit.no_limit")

@@ -254,11 +254,7 @@ class QueueCleaning:
         name = self._client.queue.queue
         counts = self._client.queue.counts()
         running = counts.get(JobState.ACTIVE, 0)
-        facts = {
-            "name": name,
-            "count": max(sum(counts.values()), 1),
-            "running": running,
-        }
+        facts = {"name": name, "count": sum(counts.values()), "running": running}
         # Who typed the name after reading that jobs run wants them gone as well;
         # one that starts meanwhile was not read about and refuses it.
         run = self._obliterate_all if running else self._obliterate
