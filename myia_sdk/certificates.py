@@ -102,6 +102,24 @@ class CertificateStore:
         certificate_id = self.queue.command("HGET", self._by_job, job_id)
         return self.get(certificate_id) if isinstance(certificate_id, str) else None
 
+    def subject_bytes(self, certificate: Certificate) -> bytes:
+        """Return what a certificate is about, for whoever verifies it elsewhere.
+
+        The bytes of the model, or ``endpoint.json`` for a model without any; their
+        SHA-256 is what was signed.
+
+        Raises
+        ------
+        ArtifactNotFoundError
+            The bytes of the model are no longer in the artifact store.
+        """
+        from myia_sdk.certification.subjects import descriptor_bytes
+
+        if certificate.descriptor is not None:
+            return descriptor_bytes(certificate.descriptor)
+        subject = certificate.subjects[0]
+        return self.artifacts.read_bytes(f"sha256:{subject.sha256}")
+
     def latest_of(self, report: Report) -> dict[str, Any] | None:
         """Return the row of the newest certificate of a report's model and suite."""
         certificate_id = self.queue.command("HGET", self._latest, _place(report))

@@ -14,6 +14,7 @@ from myia_sdk.certification.report import (
     Threshold,
     Verdict,
 )
+from myia_sdk.certification.verdict import STANDARD
 
 STARTED = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -81,6 +82,7 @@ def make_report(**over: Any) -> Report:
         ),
         score=83.3,
         rating="B",
+        policy=STANDARD.to_record(),
         verdict=Verdict.CERTIFIED,
         error_category="TIMEOUT",
         environment={"python": "3.11.9"},

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from myia_sdk.errors import InvalidRequestError, PermanentCertificationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from myia_sdk.certification.records import JSON
+    from myia_sdk.certification.request import ModelRef
+    from myia_sdk.certification.suites import Suite
 
 _PER_MILLION = 1_000_000
 
@@ -54,6 +58,26 @@ class Price:
         return (
             prompt_tokens * self.prompt + completion_tokens * self.completion
         ) / _PER_MILLION
+
+
+def price_of(
+    model: ModelRef, suite: Suite, parameters: Mapping[str, object]
+) -> Price | None:
+    """Return the price of a model: its own option ``prices``, else the suite's.
+
+    Raises
+    ------
+    InvalidRequestError
+        A limit of the cost is given but no price, so that it could stop nothing.
+    """
+    prices: Any = model.options.get("prices") or suite.prices
+    if not prices and parameters.get("max_cost") is not None:
+        raise InvalidRequestError(
+            f"max_cost is {parameters['max_cost']}, but the price of the model is not "
+            "known; give options={'prices': {'prompt': ..., 'completion': ...}} of the "
+            "model, or prices of the suite, per million tokens."
+        )
+    return Price(**prices) if prices else None
 
 
 @dataclass(slots=True, kw_only=True)

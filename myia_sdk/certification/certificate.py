@@ -331,6 +331,14 @@ class Certificate:
                 f"The certificate contradicts itself: its result means "
                 f"{self.verdict.value!r}, its extension says {claimed!r}."
             )
+        described = self.descriptor
+        if described is not None:
+            subject = Subject.of_descriptor("", described)
+            if subject.sha256 not in {claim.sha256 for claim in self.subjects}:
+                raise WrongPredicateError(
+                    "The certificate contradicts itself: the description of the "
+                    "endpoint in it is not what its subject's digest stands for."
+                )
 
     def _require_subject(self, presented: Subject) -> None:
         claimed = self.subjects

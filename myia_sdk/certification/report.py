@@ -140,7 +140,7 @@ class CheckRecord:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Report:
     """Everything a certification found out about one model."""
 
@@ -163,6 +163,8 @@ class Report:
     verdict: Verdict
     #: The most severe category over all checks, ``None`` when nothing was wrong.
     error_category: str | None = None
+    #: Record of the policy by which the verdict was given.
+    policy: Mapping[str, JSON] = field(default_factory=dict)
     #: Why the verdict is what it is, one sentence each.
     reasons: tuple[str, ...] = ()
     #: What the model said about itself when it was loaded: type, classes,
@@ -235,6 +237,16 @@ class Report:
 
         return render(self, form)
 
+    def __repr__(self) -> str:
+        name = self.model.get("name")
+        return (
+            f"<Report {name!r} on {self.suite_id} {self.suite_version}: "
+            f"{self.verdict}, score {self.score:g}, {self.rating}>"
+        )
+
+    def __str__(self) -> str:
+        return self.render()
+
     def _repr_html_(self) -> str:
         from myia_sdk.certification.rendering.page import to_fragment
 
@@ -257,6 +269,7 @@ class Report:
             "rating": self.rating,
             "verdict": self.verdict.value,
             "error_category": self.error_category,
+            "policy": json_safe(self.policy),
             "reasons": list(self.reasons),
             "resolved": json_safe(self.resolved),
             "environment": json_safe(self.environment),
@@ -292,6 +305,7 @@ class Report:
             rating=reader.text("rating"),
             verdict=_member(Verdict, reader, "verdict"),
             error_category=reader.optional_text("error_category"),
+            policy=_json_object(reader, "policy"),
             reasons=reader.texts("reasons"),
             resolved=_json_object(reader, "resolved"),
             environment=_json_object(reader, "environment"),

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from myia_sdk.certification.budget import Budget, Price
+from myia_sdk.certification.budget import Budget, price_of
 from myia_sdk.certification.diagnosis import diagnose
 from myia_sdk.certification.environment import environment
 from myia_sdk.certification.execution import (
@@ -217,9 +217,9 @@ def _dataset_of(
 
 
 def _budget(request: CertificationRequest, suite: Suite) -> Budget:
-    prices: Any = request.model.options.get("prices") or suite.prices
     limit: Any = request.parameters.get("max_cost")
-    return Budget(price=Price(**prices) if prices else None, max_cost=limit)
+    price = price_of(request.model, suite, request.parameters)
+    return Budget(price=price, max_cost=limit)
 
 
 def _log_conclusion(judgement: Judgement, log: Callable[[str], None]) -> None:
@@ -258,6 +258,7 @@ def _report(
         rating=judgement.rating,
         verdict=judgement.verdict or Verdict.FAILED,
         error_category=judgement.category,
+        policy=run.suite.policy.to_record(),
         reasons=judgement.reasons,
         resolved={key: json_safe(value) for key, value in run.model.describe().items()},
         environment=environment(run.seed),

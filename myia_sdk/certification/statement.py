@@ -8,6 +8,7 @@ who ignores the extension learns less, but is never led to accept more: the resu
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
@@ -136,6 +137,13 @@ def _configuration(report: Report) -> Iterable[JSON]:
         "name": f"{report.suite_id}@{report.suite_version}",
         "digest": {"sha256": _hex(report.suite_digest)},
     }
+    if report.policy:
+        policy: JSON = dict(report.policy)
+        yield {
+            "name": f"policy:{report.policy.get('use', 'standard')}",
+            "digest": {"sha256": hashlib.sha256(rfc8785.dumps(policy)).hexdigest()},
+            "annotations": policy,
+        }
     dataset = report.dataset
     if dataset is not None:
         yield from _dataset(dataset, "dataset")

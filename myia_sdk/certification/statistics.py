@@ -56,8 +56,10 @@ def wilson_interval(
     centre = share + z * z / (2 * n)
     spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
+    # Where the bound is 0 or 1, rounding would leave some 1e-17.
     return Interval(
-        max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+        0.0 if successes == 0 else max(0.0, (centre - spread) / scale),
+        1.0 if successes == n else min(1.0, (centre + spread) / scale),
     )
 
 

@@ -6,12 +6,14 @@ found valid, so a refused submission leaves nothing behind.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from myia_sdk.certification.budget import price_of
 from myia_sdk.certification.records import JSON, json_safe
 from myia_sdk.certification.request import (
     CertificationRequest,
@@ -33,12 +35,15 @@ if TYPE_CHECKING:
 
 #: Families whose suites measure on the user's data.
 _MEASURED_ON_DATA = frozenset({"classifier", "regressor"})
-_PARAMETERS = {
-    "seed": int,
+_POSITIVE = {
     "concurrency": int,
     "requests_per_second": (int, float),
     "request_timeout": (int, float),
     "max_cost": (int, float),
+}
+_PARAMETERS = {
+    "seed": int,
+    **_POSITIVE,
     "checks": Mapping,
     "baseline": object,
 }
@@ -101,6 +106,7 @@ def build_request(
     _require_fit(chosen, candidate)
     if candidate.reference is not None:
         candidate.reference.url_in(region or candidate.reference.region)
+        price_of(candidate.reference, chosen, parameters)
     data = _accept_dataset(dataset, chosen, candidate)
     baseline = _accept_baseline(parameters, chosen, data)
     stored = (
@@ -148,6 +154,13 @@ def _accept_baseline(
 def _resolve_suite(
     suite: object, parameters: Mapping[str, object], plugins: tuple[str, ...]
 ) -> Suite:
+    _require_parameters(parameters)
+    chosen = load_suite(suite, plugins)
+    overrides: Any = parameters.get("checks", {})
+    return chosen.with_overrides(overrides)
+
+
+def _require_parameters(parameters: object) -> None:
     if not isinstance(parameters, Mapping):
         raise InvalidRequestError(
             f"The parameters are a {type(parameters).__name__}; give a mapping."
@@ -163,9 +176,10 @@ def _resolve_suite(
                 f"The parameter {key!r} is {value!r}, a {type(value).__name__}; "
                 "see CertificationRequest.parameters."
             )
-    chosen = load_suite(suite, plugins)
-    overrides: Any = parameters.get("checks", {})
-    return chosen.with_overrides(overrides)
+        if key in _POSITIVE and not (0 < value < math.inf):
+            raise InvalidRequestError(
+                f"The parameter {key!r} is {value!r}; it must be more than 0."
+            )
 
 
 def _suite_field(given: object, chosen: Suite) -> str | dict[str, JSON]:

@@ -40,6 +40,13 @@ def certificate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write.")
     ] = None,
+    subject_output: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to write what it is about to, for `myia verify --subject`: "
+            "the model's bytes, or the description of an endpoint."
+        ),
+    ] = None,
     *,
     bundle: Annotated[
         bool, typer.Option("--bundle", help="As a sigstore bundle.")
@@ -48,6 +55,8 @@ def certificate(
     """Export the certificate of a job, also after the job was cleaned."""
     with open_client() as client:
         found = client.certificate_of(job)
+        if subject_output is not None:
+            subject_output.write_bytes(client.certificate_store.subject_bytes(found))
     text = found.to_sigstore_bundle() if bundle else found.to_json()
     if output is None:
         sys.stdout.write(f"{text}\n")
@@ -65,7 +74,10 @@ def verify(
     ] = None,
     subject: Annotated[
         Path | None,
-        typer.Option(help="Model file that the certificate must be about."),
+        typer.Option(
+            help="Model file, or endpoint.json, that it must be about; "
+            "`myia certificate --subject-output` writes it."
+        ),
     ] = None,
     revoked: Annotated[
         Path | None,
@@ -80,7 +92,8 @@ def verify(
 
     home = Settings().myia_home
     keys = [PublicKey.load(path) for path in key or ()]
-    found = Certificate.load(file).verify(
+    document = Certificate.load(file)
+    found = document.verify(
         keys or trusted_keys(home),
         None if subject is None else Subject.of_path(subject),
         revoked=RevocationList.load(revoked or home / REVOCATIONS),
@@ -92,6 +105,8 @@ def verify(
     )
     if found.is_development:
         console.print("It was signed with a development key.")
+    if document.descriptor is not None:
+        console.print("It is about the endpoint:", document.descriptor)
     if not found.is_subject_checked:
         console.print("Which model it is about was not checked; give --subject FILE.")
 

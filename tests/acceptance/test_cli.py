@@ -130,8 +130,13 @@ def test_submit_work_report_verify(environment, files, tmp_path):
     assert tampered.stderr.startswith("myia: ")
 
     exported = tmp_path / "exported.json"
-    myia("certificate", job, "-o", str(exported), environment=environment)
-    assert myia("verify", str(exported), environment=environment).returncode == 0
+    subject = tmp_path / "subject.skops"
+    about = ("--subject-output", str(subject))
+    myia("certificate", job, "-o", str(exported), *about, environment=environment)
+    checked = ("verify", str(exported), "--subject", str(subject))
+    assert "not checked" not in myia(*checked, environment=environment).stdout
+    subject.write_bytes(b"another model")
+    assert "about" in myia(*checked, environment=environment).stderr
     assert "certified" in myia("certificates", environment=environment).stdout
     assert myia("revoke", job, environment=environment).returncode == 0
     revoked = myia("verify", str(exported), environment=environment)

@@ -173,6 +173,11 @@ BAD_OPTIONS = {
         InvalidRequestError,
         "'seed' is 'one', a str",
     ),
+    "parameter range": (
+        {"parameters": {"concurrency": 0}},
+        InvalidRequestError,
+        "'concurrency' is 0; it must be more than 0",
+    ),
     "override": (
         {"parameters": {"checks": {"speed": {}}}},
         SuiteError,

@@ -83,7 +83,7 @@ def test_the_statement_has_exactly_the_fields_of_the_format(issue):
     assert predicate["failedTests"] == ["noise"]
     assert predicate["url"].startswith("urn:uuid:")
     names = [entry["name"].split("@")[0] for entry in predicate["configuration"]]
-    assert names == ["classifier-baseline", "iris", "myia-sdk"]
+    assert names == ["classifier-baseline", "policy:standard", "iris", "myia-sdk"]
     extension = predicate["myiaCertification"]
     assert extension["errored"] == ["leakage"]
     assert extension["skipped"] == ["fairness"]
@@ -196,9 +196,12 @@ def test_something_else_that_the_key_signed_is_no_certificate(issue, signer):
     provenance = {**statement, "predicateType": "https://slsa.dev/provenance/v1"}
     contradiction = json.loads(json.dumps(statement))
     contradiction["predicate"]["myiaCertification"]["verdict"] = "failed"
+    misdescribed = json.loads(json.dumps(statement))
+    misdescribed["predicate"]["myiaCertification"]["subjectDescriptor"] = {"host": "x"}
     for other in (
         signed(signer, provenance),
         signed(signer, contradiction),
+        signed(signer, misdescribed),
         signed(signer, {}),
         signed(signer, statement, "application/json"),
     ):

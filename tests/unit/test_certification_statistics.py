@@ -27,6 +27,11 @@ def test_wilson_agrees_with_statsmodels_and_scipy(n, data):
     )
 
 
+def test_wilson_s_outer_bounds_are_exact():
+    assert statistics.wilson_interval(0, 5).low == 0.0
+    assert statistics.wilson_interval(5, 5).high == 1.0
+
+
 def test_wilson_of_nothing_says_nothing():
     assert statistics.wilson_interval(0, 0) == (0.0, 1.0)
 

@@ -230,6 +230,19 @@ def test_a_region_without_an_endpoint_is_refused_before_anything_is_queued(tmp_p
     assert "me:secret" not in str(caught.value)
 
 
+def test_a_limit_of_the_cost_needs_a_price(tmp_path):
+    record = {"kind": "openai", "name": "m", "model": "m"}
+    options = {
+        "suite": "chat-baseline",
+        "artifacts": ArtifactStore(tmp_path),
+        "parameters": {"max_cost": 0.5},
+    }
+    with pytest.raises(InvalidRequestError, match=r"max_cost is 0\.5.*prices"):
+        CertificationRequest.build(record, **options)
+    record["options"] = {"prices": {"prompt": 1.0, "completion": 2.0}}
+    assert CertificationRequest.build(record, **options).parameters["max_cost"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("kind", "module", "extra"),
     [
