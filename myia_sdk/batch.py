@@ -10,20 +10,23 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from myia_sdk.arguments import to_id
 from myia_sdk.errors import (
+    BatchNotFoundError,
     InvalidRequestError,
     InvalidTransitionError,
     JobNotFoundError,
 )
 from myia_sdk.handle import JobHandle
 from myia_sdk.queue.job import FINISHED_STATES, JobState
-from myia_sdk.waiting import Seconds, progress_share
+from myia_sdk.waiting import progress_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
 
+    from myia_sdk.arguments import Seconds
     from myia_sdk.client import Client
     from myia_sdk.queue.job import Job, NewJob
     from myia_sdk.submission import Draft
@@ -84,18 +87,12 @@ class Batch:
         batch_id: str | None,
     ) -> Self:
         """Check and add all jobs; see ``Client.submit_batch``."""
-        if isinstance(regions, str) or isinstance(models, str) or not regions:
+        named = _named(models)
+        if not isinstance(regions, list | tuple) or not regions:
             raise InvalidRequestError(
-                "models and regions are lists; give at least one of each."
+                f"regions is {regions!r}; give a list of at least one region."
             )
-        named: list[tuple[str | None, object]] = (
-            list(models.items())
-            if isinstance(models, Mapping)
-            else [(None, model) for model in models]
-        )
-        if not named:
-            raise InvalidRequestError("models is empty; give at least one.")
-        chosen = batch_id or cls.new_id()
+        chosen = cls.new_id() if batch_id is None else to_id(batch_id, "batch")
         jobs = [
             client.prepare(
                 model,
@@ -126,9 +123,10 @@ class Batch:
     @classmethod
     def load(cls, client: Client, batch_id: str) -> Self:
         """Find a batch again; see ``Client.batch``."""
-        text = client.queue.command("GET", client.queue.keys.sdk("batch", batch_id))
+        key = client.queue.keys.sdk("batch", to_id(batch_id, "batch"))
+        text = client.queue.command("GET", key)
         if not isinstance(text, str):
-            raise JobNotFoundError(batch_id, client.queue.queue)
+            raise BatchNotFoundError(batch_id, client.queue.queue)
         return cls(client, batch_id, json.loads(text))
 
     def wait(
@@ -190,3 +188,21 @@ class Batch:
     def _read(self) -> list[Job]:
         ids = [job.id for job in self.jobs]
         return [job for job in self._client.queue.jobs(ids) if job is not None]
+
+
+def _named(
+    models: Mapping[str, object] | Sequence[object],
+) -> list[tuple[str | None, object]]:
+    """Pairs of name and model; without a mapping the models name themselves."""
+    if isinstance(models, Mapping):
+        named: list[tuple[str | None, object]] = list(models.items())
+    elif isinstance(models, list | tuple):
+        named = [(None, model) for model in models]
+    else:
+        raise InvalidRequestError(
+            f"models is a {type(models).__name__}; give a list of models, or a mapping "
+            "of names to models. For one model use client.submit."
+        )
+    if not named:
+        raise InvalidRequestError("models is empty; give at least one.")
+    return named

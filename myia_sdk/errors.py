@@ -9,6 +9,7 @@
     ├ QueueError
     │ ├ QueueConnectionError (ConnectionError)
     │ ├ JobNotFoundError (LookupError)
+    │ │ └ BatchNotFoundError
     │ ├ InvalidJobError (ValueError)
     │ │ └ PayloadTooLargeError
     │ ├ DuplicateJobError
@@ -101,8 +102,20 @@ class JobNotFoundError(QueueError, LookupError):
         )
 
 
+class BatchNotFoundError(JobNotFoundError):
+    """No batch has this id, or it was submitted more than 90 days ago."""
+
+    def __init__(self, job_id: str, queue: str) -> None:
+        super().__init__(job_id, queue)
+        text = (
+            f"Batch {job_id!r} does not exist in queue {queue!r}: it was never "
+            "submitted, or more than 90 days ago. client.jobs() shows the batches."
+        )
+        self.args = (text,)
+
+
 class InvalidJobError(QueueError, ValueError):
-    """A job cannot be accepted: its id, options or data are not valid."""
+    """What is asked of a job cannot be: its id, an option or the data is not valid."""
 
 
 class PayloadTooLargeError(InvalidJobError):

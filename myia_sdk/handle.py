@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from myia_sdk.arguments import to_timedelta
 from myia_sdk.errors import (
     InvalidTransitionError,
     JobFailedError,
@@ -18,11 +19,9 @@ from myia_sdk.errors import (
     QueueError,
 )
 from myia_sdk.queue.job import PENDING_STATES, JobState
-from myia_sdk.submission import to_timedelta
 from myia_sdk.waiting import (
     PATIENCE_SECONDS,
     ProgressBar,
-    Seconds,
     follow,
     progress_share,
 )
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from myia_sdk.arguments import Seconds
     from myia_sdk.certification.certificate import Certificate
     from myia_sdk.certification.report import Report
     from myia_sdk.client import Client

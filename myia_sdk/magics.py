@@ -70,8 +70,8 @@ class ClientMagic:
         from myia_sdk.client import Client
 
         for value in reversed(list(self._shell.user_ns.values())):
-            if isinstance(value, Client):
+            if isinstance(value, Client) and not value.is_closed:
                 return value
-        if self._own is None:
+        if self._own is None or self._own.is_closed:
             self._own = Client()
         return self._own

@@ -5,19 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from myia_sdk.arguments import to_limit, to_timedelta
+from myia_sdk.connected import Connected
 from myia_sdk.errors import InvalidJobError
 from myia_sdk.queue.job import JobState
-from myia_sdk.submission import to_timedelta
 
 if TYPE_CHECKING:
-    from myia_sdk.queue.administration import QueueAdministration
-    from myia_sdk.waiting import Seconds
+    from myia_sdk.arguments import Seconds
 
 
-class Operations:
+class Operations(Connected):
     """Pause, resume and clean a queue."""
-
-    administration: QueueAdministration
 
     def pause(self) -> None:
         """Stop workers from taking jobs; those that run go on."""
@@ -58,7 +56,8 @@ class Operations:
             The state is unknown, or active: running jobs are cancelled instead.
         """
         age = to_timedelta(grace, "grace") or timedelta(0)
-        return self.administration.clean(age, limit, to_state(state))
+        most = to_limit(limit, least=0)
+        return self.administration.clean(age, most, to_state(state))
 
     def drain(self, *, delayed: bool = False) -> int:
         """Delete all waiting jobs, and with `delayed` those that wait for a time.
@@ -124,7 +123,7 @@ class Operations:
 
     def set_concurrency(self, maximum: int | None) -> None:
         """Limit how many jobs run at once on all workers; ``None`` lifts the limit."""
-        self.administration.set_concurrency(maximum)
+        self.administration.set_concurrency(to_limit(maximum, "maximum", least=0))
 
     def set_rate_limit(self, maximum: int | None, per: Seconds = 1) -> None:
         """Limit how many jobs start in a window, on all workers together.
@@ -136,7 +135,8 @@ class Operations:
         per : float or timedelta, default 1 second
             Length of the window, seconds.
         """
-        self.administration.set_rate_limit(maximum, to_timedelta(per, "per"))
+        most = to_limit(maximum, "maximum", least=0)
+        self.administration.set_rate_limit(most, to_timedelta(per, "per"))
 
 
 def to_state(state: JobState | str) -> JobState:

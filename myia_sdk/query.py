@@ -7,6 +7,7 @@ others are read.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from myia_sdk.arguments import to_limit
+from myia_sdk.colors import VERDICT_COLORS
 from myia_sdk.errors import ConfigurationError
 from myia_sdk.frames import fields_of, jobs_frame
 from myia_sdk.queue.job import JobState, epoch_ms
@@ -27,7 +30,7 @@ from myia_sdk.queue.listing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from myia_sdk.queue.listing import JobTable
     from myia_sdk.queue.store import JobStore
@@ -67,6 +70,17 @@ class JobQuery:
     #: Words within the reason of the last failure, whatever their case.
     text: str | None = None
     newest_first: bool = True
+
+    def __post_init__(self) -> None:
+        for name in (*LABEL_FILTERS, "tag", "text"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise ConfigurationError(f"{name} is {value!r}; give a text.")
+        if self.verdict is not None and self.verdict not in VERDICT_COLORS:
+            raise ConfigurationError(
+                f"{self.verdict!r} is not a verdict; choose from "
+                f"{', '.join(VERDICT_COLORS)}."
+            )
 
     @property
     def labels(self) -> dict[str, str]:
@@ -123,7 +137,9 @@ def states_asked(
     """
     if state is None:
         return tuple(STATE_KEYS)
-    words = [state] if isinstance(state, str) else list(state)
+    given: Any = state
+    is_several = isinstance(given, Iterable) and not isinstance(given, str)
+    words = list(given) if is_several else [given]
     known = {str(member): member for member in JobState}
     for word in words:
         if str(word) not in known:
@@ -144,7 +160,7 @@ def aware(moment: datetime | str | None, name: str) -> datetime | None:
         return None
     try:
         stamp: Any = pd.Timestamp(moment)
-    except ValueError:
+    except (ValueError, TypeError):
         stamp = pd.NaT
     if pd.isna(stamp) or stamp.tzinfo is None:
         msg = (
@@ -194,9 +210,7 @@ def read_jobs(
     candidates for the fields they look at; labels and words go through
     ``JobStore.find``. A job that moves while it is read is reported once.
     """
-    if limit is not None and limit < 1:
-        msg = f"limit is {limit}; it must be 1 or more, or None for all."
-        raise ConfigurationError(msg)
+    to_limit(limit)
     fields = fields_of(columns)
     as_of = datetime.now(UTC)
     places, is_ordered = _candidates(store, query, limit)

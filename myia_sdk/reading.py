@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from myia_sdk.errors import JobNotFoundError
+from myia_sdk.arguments import to_count, to_id, to_limit, to_texts
+from myia_sdk.connected import Connected
+from myia_sdk.errors import InvalidJobError, JobNotFoundError
 from myia_sdk.queue.job import JobState
 
 if TYPE_CHECKING:
@@ -19,23 +21,16 @@ if TYPE_CHECKING:
     from myia_sdk.certification.artifacts import ArtifactStore
     from myia_sdk.certification.report import Report
     from myia_sdk.handle import JobHandle
-    from myia_sdk.queue.administration import QueueAdministration
-    from myia_sdk.queue.schedule import JobSchedulers
-    from myia_sdk.queue.store import JobStore
     from myia_sdk.registry import Registry
-    from myia_sdk.settings import Settings
+
+    JobsLike = JobHandle | str | Batch | Iterable[JobHandle | str]
 
 #: Rows of a listing when nothing is said: a screenful of thousands helps nobody.
 LIMIT = 1_000
 
 
-class Reading:
+class Reading(Connected):
     """Frames of a queue; each call reads the server once, no frame updates itself."""
-
-    queue: JobStore
-    administration: QueueAdministration
-    scheduling: JobSchedulers
-    settings: Settings
 
     @cached_property
     def artifacts(self) -> ArtifactStore:
@@ -106,12 +101,17 @@ class Reading:
             ``traceback`` and some others only come when named.
         progress : bool, optional
             Show a progress bar; by default when more than 10,000 jobs are read.
+
+        Raises
+        ------
+        ConfigurationError, InvalidJobError
+            A state, verdict or column is unknown, or a value is of the wrong type.
         """
         from myia_sdk.query import JobQuery, aware, read_jobs, states_asked
 
         query = JobQuery(
             states=states_asked(state),
-            ids=None if ids is None else tuple(ids),
+            ids=None if ids is None else to_texts(ids, "ids"),
             since=aware(since, "since"),
             until=aware(until, "until"),
             model=model,
@@ -125,7 +125,11 @@ class Reading:
             newest_first=newest_first,
         )
         return read_jobs(
-            self.queue, query, limit=limit, columns=columns, progress=progress
+            self.queue,
+            query,
+            limit=limit,
+            columns=None if columns is None else to_texts(columns, "columns"),
+            progress=progress,
         )
 
     def counts(self) -> pd.DataFrame:
@@ -151,20 +155,29 @@ class Reading:
         """
         from myia_sdk.frames import logs_frame
 
-        page = self.queue.logs(job_id, 0 if limit is None else -limit, -1)
+        most = to_limit(limit)
+        page = self.queue.logs(to_id(job_id), 0 if most is None else -most, -1)
         if not page.total and self.queue.state(job_id) is None:
             raise JobNotFoundError(job_id, self.queue.queue)
         start = page.total - len(page.lines)
         return logs_frame(job_id, page.lines, start=start, total=page.total)
 
     def events(self, *, limit: int = LIMIT) -> pd.DataFrame:
-        """Return the last events of the queue, oldest first."""
+        """Return the last events of the queue, oldest first.
+
+        Parameters
+        ----------
+        limit : int, default 1000
+            Events at most; the queue keeps about 10,000.
+        """
         from myia_sdk.frames import events_frame
         from myia_sdk.queue.events import Event
 
-        entries: Any = self.queue.redis.xrevrange(
-            self.queue.keys.events, count=limit + 1
-        )
+        most = to_count(limit, "limit")
+        with self.queue.wrap_errors():
+            entries: Any = self.queue.redis.xrevrange(
+                self.queue.keys.events, count=most + 1
+            )
         events = [Event.from_entry(entry, fields) for entry, fields in entries]
         return events_frame(events[:limit][::-1], truncated=len(events) > limit)
 
@@ -190,21 +203,24 @@ class Reading:
         ]
         return metrics_frame(counters, period=period)
 
-    def checks(self, of: JobHandle | Batch | Iterable[JobHandle | str]) -> pd.DataFrame:
+    def checks(self, of: JobsLike) -> pd.DataFrame:
         """Return one row for each check of finished certifications.
 
         Parameters
         ----------
-        of : JobHandle, Batch or iterable of handles or ids
+        of : JobHandle, id, Batch or iterable of handles or ids
             Jobs; those without a report are left out.
+
+        Raises
+        ------
+        JobNotFoundError
+            It is a single job, and it does not exist.
         """
         from myia_sdk.frames import checks_frame
 
         return checks_frame(self._reports(of))
 
-    def calibration(
-        self, of: JobHandle | Batch | Iterable[JobHandle | str]
-    ) -> pd.DataFrame:
+    def calibration(self, of: JobsLike) -> pd.DataFrame:
         """Return the bins of calibration checks: how sure, and how right.
 
         Parameters
@@ -216,9 +232,7 @@ class Reading:
 
         return calibration_frame(self._reports(of))
 
-    def samples(
-        self, of: JobHandle | Batch | Iterable[JobHandle | str]
-    ) -> pd.DataFrame:
+    def samples(self, of: JobsLike) -> pd.DataFrame:
         """Return one row for each request that certifications made.
 
         Parameters
@@ -242,15 +256,14 @@ class Reading:
                 found += [(job_id, sample) for sample in read_samples(content)]
         return samples_frame(found)
 
-    def _reports(
-        self, of: JobHandle | Batch | Iterable[JobHandle | str]
-    ) -> list[tuple[str, Report]]:
+    def _reports(self, of: JobsLike) -> list[tuple[str, Report]]:
         from myia_sdk.certification.report import Report
-        from myia_sdk.handle import JobHandle
 
-        given = [of] if isinstance(of, JobHandle | str) else list(of)
+        given = jobs_of(of)
         ids = [item if isinstance(item, str) else item.id for item in given]
         found = self.queue.jobs(ids, fields=("name", "return_value"))
+        if given == [of] and found == [None]:
+            raise JobNotFoundError(ids[0], self.queue.queue)
         return [
             (job.id, Report.from_record(job.return_value))
             for job in found
@@ -284,3 +297,27 @@ class Reading:
         from myia_sdk.frames import schedulers_frame
 
         return schedulers_frame(self.scheduling.list())
+
+
+def jobs_of(given: JobsLike) -> list[JobHandle | str]:
+    """Return jobs given one by one, as a batch or as several.
+
+    Raises
+    ------
+    InvalidJobError
+        Something else was given.
+    """
+    from myia_sdk.handle import JobHandle
+
+    if isinstance(given, JobHandle | str):
+        return [given]
+    try:
+        jobs = list(given)
+    except TypeError:
+        jobs = [given]  # type: ignore[list-item]  # named in the error below
+    for job in jobs:
+        if not isinstance(job, JobHandle | str):
+            raise InvalidJobError(
+                f"{job!r} is no job; give handles or ids, as client.jobs() lists them."
+            )
+    return jobs

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
-from myia_sdk.reading import Reading
+from myia_sdk.arguments import to_texts, to_timedelta
+from myia_sdk.submitting import Submitting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
 
+    from myia_sdk.arguments import Seconds
     from myia_sdk.batch import Batch
     from myia_sdk.client import Client
 
 
-class Registering(Reading):
+class Registering(Submitting):
     """What the client offers for models registered by name."""
 
     def register(
@@ -69,21 +71,23 @@ class Registering(Reading):
         Raises
         ------
         UnknownModelError
-            No model is registered.
+            No model is registered, or none in these regions.
         """
         from myia_sdk.registry import certify_entries
 
+        chosen = None if regions is None else to_texts(regions, "regions")
         return certify_entries(
-            cast("Client", self), self.registry.entries(), regions=regions
+            cast("Client", self), self.registry.entries(), regions=chosen
         )
 
-    def recertify_expiring(self, within: timedelta) -> Batch:
+    def recertify_expiring(self, within: Seconds) -> Batch:
         """Submit what is registered and whose certificate expires soon or has.
 
         Parameters
         ----------
-        within : timedelta
-            Certificates that expire within this time count as expiring.
+        within : timedelta or float
+            Certificates that expire within this time, or so many seconds, count as
+            expiring.
 
         Returns
         -------
@@ -92,7 +96,8 @@ class Registering(Reading):
         """
         from myia_sdk.registry import recertify
 
-        return recertify(cast("Client", self), within)
+        time = to_timedelta(within, "within") or timedelta(0)
+        return recertify(cast("Client", self), time)
 
     def schedule(
         self,

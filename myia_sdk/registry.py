@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from myia_sdk.arguments import to_texts
 from myia_sdk.errors import InvalidRequestError, UnknownModelError
 from myia_sdk.submission import Draft
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from myia_sdk.certification.request import CertificationRequest
     from myia_sdk.client import Client
     from myia_sdk.queue.store import JobStore
+
+#: As long as a label of a job may be.
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,10 +129,13 @@ def make_entry(
     """Check a model with its suite and data, store their artifacts, build the entry."""
     from myia_sdk.certification.request import CertificationRequest
 
-    if not str(name).strip():
+    given: Any = name
+    if not (isinstance(given, str) and given.strip() and given.isprintable()):
         raise InvalidRequestError(f"{name!r} is not a name; use text, not empty.")
-    if isinstance(regions, str):
-        raise InvalidRequestError(f"regions is {regions!r}; give a list of names.")
+    if len(name) > LONGEST_NAME:
+        raise InvalidRequestError(
+            f"The name has {len(name)} characters, more than {LONGEST_NAME}."
+        )
     request: CertificationRequest = CertificationRequest.build(
         model,
         suite=_baseline(client, model) if suite is None else suite,
@@ -142,7 +149,7 @@ def make_entry(
         model=request.model.to_record(),
         suite=request.suite,
         dataset=request.dataset.to_record() if request.dataset else None,
-        regions=tuple(regions),
+        regions=to_texts(regions, "regions"),
         registered_at=datetime.now(UTC),
     )
 
@@ -186,6 +193,12 @@ def certify_entries(
         for region in (entry.regions or (None,))
         if regions is None or region is None or region in regions
     ]
+    if not pairs:
+        known = sorted({region for entry in chosen for region in entry.regions})
+        raise UnknownModelError(
+            f"No registered model is deployed in {', '.join(regions or ())}; there "
+            f"are models in {', '.join(known)}."
+        )
     return _submit(client, pairs, Batch)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
+from myia_sdk.arguments import to_count, to_texts
 from myia_sdk.errors import InvalidJobError
 from myia_sdk.queue.options import Backoff, milliseconds
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from myia_sdk.queue.defaults import QueueDefaults
-    from myia_sdk.waiting import Seconds
 
 #: From 2 s as in the original system; half of it random, so that jobs which failed
 #: together do not come back together; at most five minutes.
@@ -23,10 +23,9 @@ BACKOFF = Backoff(
     jitter=0.5,
     cap=timedelta(minutes=5),
 )
-
-
-#: As CERTIFICATION_MAX_RETRIES allows.
+#: As CERTIFICATION_MAX_RETRIES and CERTIFICATION_TIMEOUT allow.
 MOST_RETRIES = 100
+LONGEST_RUN = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +39,12 @@ class Draft:
     tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.timeout is not None and self.timeout <= timedelta(0):
-            raise InvalidJobError(f"timeout is {self.timeout}; it must be positive.")
-        _check_retries(self.max_retries)
+        if self.timeout is not None and not timedelta(0) < self.timeout <= LONGEST_RUN:
+            raise InvalidJobError(
+                f"timeout is {self.timeout}; it must be positive, at most 7 days."
+            )
+        if self.max_retries is not None:
+            to_count(self.max_retries, "max_retries", least=0, most=MOST_RETRIES)
         for tag in self.tags:
             if not tag.strip() or "," in tag:
                 raise InvalidJobError(
@@ -73,17 +75,6 @@ class Draft:
         return {"timeout": str(milliseconds(self.timeout))}
 
 
-def _check_retries(value: object) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidJobError(f"max_retries is {value!r}; use an integer.")
-    if not 0 <= value <= MOST_RETRIES:
-        raise InvalidJobError(
-            f"max_retries is {value}; it must be between 0 and {MOST_RETRIES}."
-        )
-
-
 def to_tags(value: Sequence[str]) -> tuple[str, ...]:
     """Return tags as a tuple; one text is one tag, not its letters.
 
@@ -92,33 +83,4 @@ def to_tags(value: Sequence[str]) -> tuple[str, ...]:
     InvalidJobError
         They are not texts.
     """
-    if isinstance(value, str):
-        return (value,)
-    given: Any = value
-    is_list = isinstance(given, list | tuple | set | frozenset)
-    if not is_list or not all(isinstance(tag, str) for tag in given):
-        raise InvalidJobError(f"tags is {value!r}; give a list of texts.")
-    return tuple(given)
-
-
-def to_timedelta(value: Seconds | None, name: str) -> timedelta | None:
-    """Return a duration given as seconds or timedelta.
-
-    Raises
-    ------
-    InvalidJobError
-        It is negative, or no duration.
-    """
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float | timedelta):
-        raise InvalidJobError(
-            f"{name} is {value!r}; give seconds as a number, or a timedelta."
-        )
-    try:
-        duration = value if isinstance(value, timedelta) else timedelta(seconds=value)
-    except (OverflowError, ValueError) as error:
-        raise InvalidJobError(f"{name} is {value!r}: {error}.") from error
-    if duration < timedelta(0):
-        raise InvalidJobError(f"{name} is {value!r}; it must not be negative.")
-    return duration
+    return (value,) if isinstance(value, str) else to_texts(value, "tags")

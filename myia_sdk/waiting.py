@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from myia_sdk.arguments import to_patience
 from myia_sdk.errors import JobNotFoundError, QueueConnectionError, WaitTimeoutError
 from myia_sdk.queue.events import EventReader
 from myia_sdk.queue.job import JobState
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
 
+    from myia_sdk.arguments import Seconds
     from myia_sdk.queue.job import Job
     from myia_sdk.queue.store import JobStore
 
@@ -29,17 +31,11 @@ OUTAGE_PAUSE_SECONDS = 0.5
 #: How long a job waits before the bar says that no worker is there.
 PATIENCE_SECONDS = 5.0
 
-Seconds = float | int | timedelta
 #: What an event may change in the picture of a job.
 ATTRIBUTES = (
     *("name", "state", "created_at", "processed_at", "finished_at", "progress"),
     *("attempts_made", "max_attempts", "failed_reason", "labels"),
 )
-
-
-def to_seconds(value: Seconds | None) -> float | None:
-    """Return a duration given as seconds or timedelta in seconds."""
-    return value.total_seconds() if isinstance(value, timedelta) else value
 
 
 def progress_share(job: Job) -> float:
@@ -86,12 +82,14 @@ def follow(
 
     Raises
     ------
+    InvalidJobError
+        The timeout is negative, or no duration.
     WaitTimeoutError
         Time is up. The jobs go on.
     JobNotFoundError
         A job does not exist, or was removed meanwhile.
     """
-    limit = to_seconds(timeout)
+    limit = to_patience(timeout)
     deadline = None if limit is None else time.monotonic() + limit
     reader = EventReader(store.redis, store.keys)
     jobs = _first_look(reader, store, job_ids, deadline)

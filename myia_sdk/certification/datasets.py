@@ -151,7 +151,9 @@ class Dataset:
         if isinstance(value, Dataset):
             return cls._normal(value)
         if isinstance(value, tuple) and len(value) in _TUPLE_LENGTHS:
-            train = cls.of(value[2]) if len(value) > _TUPLE_LENGTHS[0] else None
+            train = (
+                _training_data(value[2]) if len(value) == _TUPLE_LENGTHS[1] else None
+            )
             return cls._normal(cls(X=value[0], y=value[1], train=train))
         if isinstance(value, Mapping):
             return cls._from_mapping(value)
@@ -341,3 +343,12 @@ def frame_of(features: Features) -> pd.DataFrame:
     if features.is_text:
         return pd.DataFrame({"text": features.data})
     return pd.DataFrame(features.data, columns=list(features.names))
+
+
+def _training_data(value: object) -> Dataset:
+    if isinstance(value, Dataset | tuple | Mapping):
+        return Dataset.of(value)
+    raise DatasetError(
+        f"The third part of the dataset is a {type(value).__name__}; it is for the "
+        "training data: dataset=(X, y, (X_train, y_train))."
+    )

@@ -78,7 +78,7 @@ def legend_beside(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
 
 
 def legend_above(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
-    """Write the legend in one line above the plot, for a title that stands left."""
+    """Write the legend in one line between the plot and its title, which moves up."""
     labelled = ax.get_legend_handles_labels()[0] if handles is None else handles
     if labelled:
         ax.legend(
@@ -86,10 +86,12 @@ def legend_above(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
             frameon=False,
             fontsize="small",
             ncols=len(labelled),
-            loc="lower right",
-            bbox_to_anchor=(1.0, 1.0),
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.0),
             borderaxespad=0.1,
+            borderpad=0.0,
         )
+        ax.set_title(ax.get_title(loc="left"), loc="left", pad=22)
 
 
 def show_empty(ax: Axes, reason: str) -> Axes:

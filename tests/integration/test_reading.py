@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import redis
 
-from myia_sdk.errors import ConfigurationError
+from myia_sdk.errors import ConfigurationError, InvalidJobError
 from myia_sdk.frames import jobs_frame
 from myia_sdk.query import JobQuery, aware, read_jobs, states_asked
 from myia_sdk.queue import listing
@@ -306,7 +306,7 @@ def test_progress_bar_counts_what_was_read(
 
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_below_one_is_refused(store: JobStore, limit: int) -> None:
-    with pytest.raises(ConfigurationError, match=f"limit is {limit}"):
+    with pytest.raises(InvalidJobError, match=f"limit is {limit}"):
         read_jobs(store, JobQuery(), limit=limit)
 
 

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from myia_sdk.arguments import to_timedelta
 from myia_sdk.certify import redact, secret_names
 from myia_sdk.errors import InvalidJobError
 from myia_sdk.queue.job import Job, JobState
-from myia_sdk.submission import Draft, to_timedelta
+from myia_sdk.submission import Draft
 from myia_sdk.waiting import ProgressBar, progress_share
 
 
