@@ -225,6 +225,8 @@ class Pump:
             self._forked = time.monotonic()
         else:
             self._ended = time.monotonic()
+            if fate["crowded_beyond"] is not None:
+                self._decide(crowded_beyond=fate["crowded_beyond"])
             self._status = fate["status"]
             self._max_rss = fate["max_rss"]
 

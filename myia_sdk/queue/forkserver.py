@@ -18,6 +18,7 @@ import select
 import signal
 import socket
 import sys
+import time
 import types
 import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 #: How often the death of the consumer is looked for besides the closed socket,
 #: milliseconds: a fork of the consumer may hold the socket open.
 PARENT_WATCH_MS = 1000
+#: How often the processes of jobs are counted, seconds.
+COUNT_SECONDS = 0.1
 MAX_MESSAGE_BYTES = 256 * 1024
 #: Sent by the consumer to end a job's process tree at once.
 KILL = b"kill"
@@ -54,6 +57,10 @@ class ForkServer:
         self._poll = select.poll()
         self._fates: dict[int, socket.socket] = {}
         self._by_descriptor: dict[int, int] = {}
+        #: Processes and threads that a child's tree may have, by its process id.
+        self._allowed: dict[int, int] = {}
+        self._crowded: set[int] = set()
+        self._counted = 0.0
 
     def serve(self) -> None:
         """Serve until the consumer is gone, then kill every job's tree."""
@@ -71,7 +78,8 @@ class ForkServer:
             self._kill_orphans()
 
     def _serve_once(self) -> bool:
-        for descriptor, _ in self._poll.poll(PARENT_WATCH_MS):
+        wait = COUNT_SECONDS * 1000 if self._allowed else PARENT_WATCH_MS
+        for descriptor, _ in self._poll.poll(wait):
             if descriptor == self._control.fileno():
                 if not self._accept():
                     return False
@@ -81,7 +89,19 @@ class ForkServer:
             else:
                 self._obey(descriptor)
         self._reap()
+        self._count()
         return True
+
+    def _count(self) -> None:
+        """Kill the trees that have grown too large."""
+        now = time.monotonic()
+        if now < self._counted + COUNT_SECONDS:
+            return
+        self._counted = now
+        for pid, allowed in self._allowed.items():
+            if processes.tree_size(pid, allowed) > allowed:
+                self._crowded.add(pid)
+                processes.kill_tree(pid)
 
     def _accept(self) -> bool:
         message, descriptors, _, _ = socket.recv_fds(
@@ -118,6 +138,8 @@ class ForkServer:
             self._fates[pid] = fate
             self._by_descriptor[fate.fileno()] = pid
             self._poll.register(fate, select.POLLIN)
+            if limits["processes"] is not None:
+                self._allowed[pid] = limits["processes"]
             report(fate, pid=pid)
         line.close()
         os.close(output)
@@ -164,7 +186,14 @@ class ForkServer:
             self._by_descriptor.pop(fate.fileno(), None)
             with contextlib.suppress(KeyError, ValueError):
                 self._poll.unregister(fate)
-            report(fate, status=status, max_rss=usage.ru_maxrss * 1024)
+            allowed = self._allowed.pop(pid, None)
+            report(
+                fate,
+                status=status,
+                max_rss=usage.ru_maxrss * 1024,
+                crowded_beyond=allowed if pid in self._crowded else None,
+            )
+            self._crowded.discard(pid)
             fate.close()
 
     def _kill_orphans(self) -> None:

@@ -49,6 +49,8 @@ class Outcome:
     #: Time the run was allowed, when it took longer.
     timed_out_after: timedelta | None = None
     is_cancelled: bool = False
+    #: Processes and threads the run was allowed, when it had more.
+    crowded_beyond: int | None = None
     #: The child broke the protocol: what it sent.
     malformed: str | None = None
     #: The sandbox itself failed: how.
@@ -84,6 +86,8 @@ class Outcome:
         if self.timed_out_after is not None:
             seconds = self.timed_out_after.total_seconds()
             return f"timed out after {seconds:g} s: give it a longer timeout"
+        if self.crowded_beyond is not None:
+            return f"it had more than {self.crowded_beyond} processes and threads"
         return self._process_reason()
 
     def _process_reason(self) -> str:

@@ -94,6 +94,34 @@ def children_of(pid: int) -> set[int]:
     return found
 
 
+def threads_of(pid: int) -> int:
+    """Return how many threads a process has, 0 when it is gone."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208  # names are enough
+    except OSError:
+        return 0
+
+
+def tree_size(root: int, most: int) -> int:
+    """Count the processes and threads of a process and all its descendants.
+
+    Parameters
+    ----------
+    root : int
+        Process id. Its orphans are found when it is a child subreaper.
+    most : int
+        Counting ends above this number.
+    """
+    size, seen, unseen = 0, {root}, [root]
+    while unseen and size <= most:
+        pid = unseen.pop()
+        size += threads_of(pid)
+        fresh = children_of(pid) - seen
+        seen |= fresh
+        unseen += fresh
+    return size
+
+
 def send_signal(pid: int, number: int) -> None:
     """Signal a process that may be gone already."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -118,6 +146,10 @@ def kill_tree(root: int) -> set[int]:
     """
     known: set[int] = set()
     fresh = {root}
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        # A whole group at once: round by round, a fork bomb would stay ahead.
+        if os.getpgid(root) == root:
+            os.killpg(root, signal.SIGSTOP)
     for _ in range(MAX_ROUNDS):
         for pid in fresh:
             send_signal(pid, signal.SIGSTOP)

@@ -51,6 +51,9 @@ class Limits:
     file_bytes: int | None = None
     #: Open file descriptors (RLIMIT_NOFILE).
     open_files: int | None = None
+    #: Processes and threads of the run at once. No certification uses as many; a fork
+    #: bomb would fill the host's process table (32,768 by default) within seconds.
+    processes: int | None = 2000
     #: Return value as JSON, bytes. Larger content belongs into an artifact store.
     result_bytes: int = 4 << 20
     #: Log and captured output of one attempt, lines; more are counted and dropped.

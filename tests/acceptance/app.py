@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -17,15 +18,21 @@ from huey import crontab
 from huey.exceptions import RetryTask
 
 from myia_sdk.queue import Backoff, BullHuey, Finished, UnrecoverableError, current_job
+from myia_sdk.queue.sandbox import Limits
 
 QUEUE = os.environ.get("TEST_QUEUE") or f"t{uuid4().hex}"
 LEASE = timedelta(seconds=float(os.environ.get("TEST_LEASE", "15")))
+LIMITS = Limits(**json.loads(os.environ.get("TEST_LIMITS", "{}")))
+#: Fields of ConnectionOptions, for servers that one address does not lead to.
+CONNECTION = json.loads(os.environ.get("TEST_CONNECTION", "{}"))
 CHECK = timedelta(seconds=float(os.environ.get("TEST_CHECK", "5")))
 STALLS = int(os.environ.get("TEST_STALLS", "1"))
 
 huey = BullHuey(
     QUEUE,
-    url=os.environ.get("TEST_URL", "redis://127.0.0.1:1/0"),
+    os.environ.get("TEST_PREFIX", "myia"),
+    **(CONNECTION or {"url": os.environ.get("TEST_URL", "redis://127.0.0.1:1/0")}),
+    limits=LIMITS,
     lease=LEASE,
     stalled_interval=CHECK,
     max_stalled_count=STALLS,
@@ -110,6 +117,25 @@ def kill_consumer(ledger):
     status = Path(f"/proc/{os.getppid()}/status").read_text()
     parent = next(line for line in status.splitlines() if line.startswith("PPid"))
     os.kill(int(parent.split()[1]), signal.SIGKILL)
+    time.sleep(600)
+
+
+@huey.task()
+def hog(kind, directory=None):
+    """Take more of the machine than one job should."""
+    if kind == "forks":
+        for _ in range(9):
+            os.fork()
+    threads = [threading.Thread(target=time.sleep, args=(600,), daemon=True)]
+    while kind == "threads" and len(threads) < 1000:
+        threads.append(threading.Thread(target=time.sleep, args=(600,), daemon=True))
+    for thread in threads:
+        thread.start()
+    files = []
+    while kind == "descriptors":
+        files.append(Path(os.devnull).open())  # noqa: SIM115  # never closed: the point
+    if kind == "disk":
+        Path(directory, "hog").write_bytes(bytes(10_000_000))
     time.sleep(600)
 
 

@@ -33,9 +33,11 @@ def consumer_here(server, **options):
 class Consumer:
     """``huey_consumer tests.acceptance.app.huey`` in a process of its own."""
 
-    def __init__(self, server, log: Path, *arguments, queue=None, **settings):
+    def __init__(
+        self, server, log: Path, *arguments, queue=None, store=None, **settings
+    ):
         self.queue = queue or f"t{uuid4().hex}"
-        self.store = JobStore(server.client(), self.queue)
+        self.store = store or JobStore(server.client(), self.queue)
         self.log = log
         self._arguments = [sys.executable, "-m", "huey.bin.huey_consumer"]
         self._arguments += ["tests.acceptance.app.huey", "-n", *arguments]
