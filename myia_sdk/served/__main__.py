@@ -6,6 +6,7 @@ import argparse
 import logging
 
 from myia_sdk.client import Client
+from myia_sdk.errors import ConfigurationError
 from myia_sdk.served.app import load_redact, run
 
 
@@ -18,15 +19,18 @@ def main() -> None:
     parser.add_argument(
         "--redact",
         metavar="MODULE:FUNCTION",
-        type=load_redact,
         help="called with field and value of a job, returns what may be shown",
     )
     options = parser.parse_args()
     logging.basicConfig(
         format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO
     )
+    try:
+        redact = load_redact(options.redact) if options.redact else None
+    except ConfigurationError as error:
+        parser.error(str(error))
     with Client() as client:
-        run(client, is_read_only=options.read_only, redact=options.redact)
+        run(client, is_read_only=options.read_only, redact=redact)
 
 
 if __name__ == "__main__":

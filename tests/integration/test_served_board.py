@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from email.message import Message
 
@@ -20,10 +20,12 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from myia_sdk.errors import ConfigurationError
+from myia_sdk.queue.job import NewJob
+from myia_sdk.served.app import load_redact
 from myia_sdk.served.gate import FAILURES_ALLOWED, Gate
 from tests.conftest import free_port
 from tests.coroutines import run_coroutine
-from tests.integration.panel_probe import Jobs
+from tests.integration.panel_probe import TOKEN, Jobs
 
 PASSWORD = "right-password"
 
@@ -251,19 +253,29 @@ def test_a_visitor_sees_the_queue_and_acts_on_it(board, client_of_board):
 
 
 @pytest.fixture
-def client_of_board(redis_server, home):
+def client_of(redis_server, home):
+    """Clients of this process by the name of their queue."""
     from myia_sdk import Client, Settings
 
-    settings = Settings(
-        redis_host="127.0.0.1",
-        redis_port=redis_server.port,
-        redis_password=redis_server.password,
-        certification_queue_name="served",
-        myia_home=home,
-        _env_file=None,
-    )
-    with Client(settings) as client:
-        yield client
+    with ExitStack() as stack:
+
+        def open_one(queue: str) -> Client:
+            settings = Settings(
+                redis_host="127.0.0.1",
+                redis_port=redis_server.port,
+                redis_password=redis_server.password,
+                certification_queue_name=queue,
+                myia_home=home,
+                _env_file=None,
+            )
+            return stack.enter_context(Client(settings))
+
+        yield open_one
+
+
+@pytest.fixture
+def client_of_board(client_of):
+    return client_of("served")
 
 
 def test_nonsense_closes_or_is_answered_but_never_breaks_the_board(board):
@@ -296,6 +308,58 @@ def test_a_read_only_board_refuses_changes(redis_server, home, queue_name):
             )
         )
     assert "read-only" in str(heard)
+
+
+def hide_people(field: str, value: object) -> object:
+    """The redaction of the board below: no person, nothing of results."""
+    if field == "result":
+        raise ValueError(f"no idea what {value} is")
+    return json.loads(json.dumps(value).replace("Ana Souza", "[person]"))
+
+
+def test_a_redacted_board_sends_nothing_that_the_hook_hides(
+    redis_server, home, queue_name, client_of
+):
+    client = client_of(queue_name)
+    jobs, queue = Jobs(client), client.queue
+    job_id = queue.add(NewJob(name="certify", data={"owner": "Ana Souza", "n": 7}))
+    assert jobs.claim() == job_id
+    queue.log(job_id, ["measured for Ana Souza"])
+    queue.progress(job_id, {"percent": 5, "check": "Ana Souza"})
+    queue.fail(job_id, TOKEN, "Ana Souza is unknown", "line 1: Ana Souza")
+    done = jobs.completed(value={"owner": "Ana Souza"})
+    hook = f"{__name__}:{hide_people.__name__}"
+    with running_board(redis_server, queue_name, home, "--redact", hook) as board:
+        heard = run_coroutine(
+            converse(
+                board,
+                {"event": "hello"},
+                {"event": "open", "id": job_id},
+                {"event": "export", "ids": [job_id]},
+                {"event": "open", "id": done},
+                {"event": "refresh"},
+                until=lambda message: message == {"type": "ack", "seq": 4},
+                **basic(),
+            )
+        )
+    text = str(heard)
+    assert "Ana Souza" not in text
+    for shown in (
+        "[person] is unknown",
+        "line 1: [person]",
+        "measured for [person]",
+        '"owner": "[person]"',
+        '"[redaction failed]"',
+    ):
+        assert shown in text
+
+
+@pytest.mark.parametrize(
+    "name", ["nowhere:f", "json:nothing", "json", "json:__doc__", ""]
+)
+def test_a_redaction_that_cannot_be_loaded_is_told(name):
+    with pytest.raises(ConfigurationError, match="redaction"):
+        load_redact(name)
 
 
 def test_guessing_is_throttled_for_everybody_without_a_cookie(

@@ -111,6 +111,7 @@ def scheduler_row(scheduler: JobScheduler) -> dict[str, Any]:
         "seconds": None if every is None else every.total_seconds(),
         "next_at": to_ms(scheduler.next_run_at),
         "runs": scheduler.iterations,
+        "limit": timetable.limit,
     }
 
 

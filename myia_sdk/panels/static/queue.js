@@ -108,7 +108,8 @@ function schedulersView(panel) {
         h("th", { key: name, scope: "col" }, words.t(`scheduler.${name}`))))),
       h("tbody", {}, state.schedulers.map((scheduler) => h("tr", { key: scheduler.id },
         h("td", {}, scheduler.id), h("td", {}, scheduler.rule), h("td", {}, words.date(scheduler.next_at)),
-        h("td", { class: "myia-number" }, words.value(scheduler.runs)),
+        h("td", { class: "myia-number" }, 
+          scheduler.limit ? words.t("scheduler.runs.of", { runs: words.value(scheduler.runs || 0), limit: words.value(scheduler.limit) }) : words.value(scheduler.runs)),
         h("td", {}, schedulerButtons(panel, scheduler)))))),
     panel.ui.schedule ? scheduleForm(panel) : null);
 }
