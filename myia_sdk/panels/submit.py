@@ -275,7 +275,7 @@ class SubmitPanel(FormPanel):
     def _estimate_note(self) -> str:
         expected, say = self.controller.estimate(), self.controller.say
         if expected is None:
-            return ""
+            return f"<p>{escape(say('submit.no_requests'))}</p>"
         cost = say("submit.no_prices")
         if expected.cost is not None:
             cost = say("submit.cost", cost=f"{expected.cost:.4f}")

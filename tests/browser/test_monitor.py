@@ -166,6 +166,8 @@ def test_a_running_job_is_cancelled_by_clicking(show, client, queue, start_worke
     row(page, job_id).locator(".myia-link").click()
     page.get_by_role("tab", name="Log").click()
     expect(page.locator(".myia-log")).to_contain_text("step 3", timeout=TIMEOUT)
+    page.get_by_role("searchbox", name="Filter lines").fill("/step [2-4]$/")
+    expect(page.locator(".myia-log li")).to_have_count(3)
     page.get_by_role("button", name="Queue ▾").click()
     expect(page.get_by_role("table", name="Workers")).to_contain_text("alive")
     row(page, job_id).get_by_role("button", name="Cancel job").click()

@@ -22,12 +22,14 @@ from myia_sdk.queue.flow import Flow, read_flow
 from myia_sdk.queue.job import Job, JobState
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from myia_sdk.certification.certificate import Certificate
     from myia_sdk.client import Client
     from myia_sdk.panels.live import Changes
 
-#: Newest events of the queue that are read for the checks that a running job had
-#: finished before it was looked at.
+#: Newest events of the queue that are read for the checks that a run had finished
+#: before it was looked at.
 EVENTS_READ = 1_000
 #: Last lines of a log that are shown.
 LOG_LINES = 500
@@ -61,6 +63,8 @@ class JobDetail:
         self._lines: list[str] = []
         self._log_total = 0
         self._checks: dict[str, dict[str, Any]] = {}
+        #: Start of the run that the checks belong to.
+        self._run: datetime | None = None
         self._verification: dict[str, Any] | None = None
 
     @property
@@ -77,13 +81,22 @@ class JobDetail:
         is_active = self._job.state is JobState.ACTIVE
         requested = self._client.administration.cancel_requested
         self._is_cancelling = is_active and self.job_id in requested([self.job_id])
-        if not is_active:
-            self._checks.clear()
-        elif not self._checks:
-            self._recall()
-        self._note_progress(self._job.progress)
+        self._load_checks()
         self._redact()
         self.load_log()
+
+    def _load_checks(self) -> None:
+        """Keep the checks of the last run; a failed job shows how far it got."""
+        has_run = self._job.state in {JobState.ACTIVE, JobState.FAILED}
+        run = self._job.processed_at if has_run else None
+        if run != self._run:
+            self._run = run
+            self._checks.clear()
+            if run is not None:
+                self._recall()
+        if has_run and self._job.attempts_started <= 1:
+            # Else it may be what an attempt before told last.
+            self._note_progress(self._job.progress)
 
     def _recall(self) -> None:
         """Note the checks that this run finished before anybody looked."""

@@ -70,18 +70,36 @@ function checksView(panel, detail) {
         h("td", { class: "myia-message" }, check.message || "–"))))));
 }
 
+// What stands between slashes is a pattern; half a pattern is taken as it stands.
+function logMatcher(typed) {
+  const pattern = /^\/(.+)\/(i?)$/.exec(typed);
+  if (pattern) {
+    try {
+      const regex = new RegExp(pattern[1], pattern[2]);
+      return (line) => regex.test(line);
+    } catch { /* It is no pattern yet. */ }
+  }
+  const needle = typed.toLowerCase();
+  return (line) => line.toLowerCase().includes(needle);
+}
+
+const LOG_LEVELS = [["bad", /\b(ERROR|CRITICAL|FATAL|Traceback)\b/], ["warn", /\bWARN(ING)?\b/]];
+
+function logLine(number, line) {
+  const level = LOG_LEVELS.find(([, pattern]) => pattern.test(line));
+  return h("li", { key: number, value: String(number), class: level ? `myia-level-${level[0]}` : null }, line);
+}
+
 function logView(panel, detail) {
   const { ui, words } = panel;
-  const needle = ui.logFilter.toLowerCase();
+  const matches = logMatcher(ui.logFilter);
   const hidden = detail.log.total - detail.log.lines.length;
-  const shown = detail.log.lines
-    .map((line, index) => [index + 1 + hidden, line])
-    .filter(([, line]) => line.toLowerCase().includes(needle));
+  const shown = detail.log.lines.map((line, index) => [index + 1 + hidden, line]).filter(([, line]) => matches(line));
   return h("div", {},
     h("div", { class: "myia-logbar" },
       h("input", {
         type: "search", class: "myia-input", value: ui.logFilter, placeholder: words.t("log.filter"),
-        "aria-label": words.t("log.filter"),
+        "aria-label": words.t("log.filter"), title: words.t("log.filter.help"),
         oninput: (event) => { ui.logFilter = event.target.value; panel.repaint(); },
       }),
       h("label", { class: "myia-inline" }, h("input", {
@@ -91,7 +109,7 @@ function logView(panel, detail) {
     hidden > 0 ? h("p", { class: "myia-muted" }, words.t("log.hidden", { count: words.count(hidden) })) : null,
     shown.length
       ? h("ol", { class: "myia-log", tabindex: "0", "aria-label": words.t("log"), "data-follow": String(ui.follow) },
-        shown.map(([number, line]) => h("li", { key: number, value: String(number) }, line)))
+        shown.map(([number, line]) => logLine(number, line)))
       : h("p", { class: "myia-empty" }, words.t(detail.log.lines.length ? "log.nomatch" : "log.none")));
 }
 
@@ -108,7 +126,7 @@ function errorView(panel, detail) {
 function dataView(panel, detail) {
   const { words } = panel;
   const { row } = detail;
-  const canEdit = panel.allows("update") && panel.accepts("update", row.state);
+  const canEdit = panel.allows("update") && panel.accepts("update", row.state) && detail.is_data_whole;
   return h("div", {}, jsonView(panel, "data", detail.data),
     canEdit ? h("button", {
       type: "button", class: "myia-button", onclick: () => panel.act("compose", { mode: "update", ids: [row.id] }),
@@ -145,15 +163,36 @@ const DETAIL_TABS = {
   flow: flowView,
 };
 
-function detailView(panel) {
-  const { state, ui, words } = panel;
-  const { detail } = state;
-  if (!detail) return null;
-  const { row } = detail;
-  const names = Object.keys(DETAIL_TABS).filter((name) =>
-    (name !== "error" || detail.error) && (name !== "result" || detail.result) && (name !== "certificate" || detail.certificate)
-    && (name !== "flow" || detail.family));
-  const chosen = names.includes(ui.detailTab) ? ui.detailTab : (detail.error ? "error" : "checks");
+function detailHead(panel, row) {
+  const { words } = panel;
+  const actions = ["retry", "promote", "cancel", "rerun", "duplicate", "remove"].filter((name) =>
+    panel.allows(name) && panel.accepts(name, row.state));
+  const act = (name) => (name === "duplicate"
+    ? panel.act("compose", { mode: name, ids: [row.id] }) : panel.act(name, { ids: [row.id] }));
+  return h("div", { class: "myia-detail-head" },
+    h("h3", {}, dot(panel, row.state), " ", row.name, " ", h("code", { class: "myia-id" }, row.id)),
+    h("span", { class: "myia-muted" }, words.state(row.state), row.is_cancelling ? ` · ${words.t("cancelling")}` : ""),
+    row.verdict ? verdictView(panel, row) : null,
+    h("span", { class: "myia-spring" }),
+    h("span", { class: "myia-group" }, actions.map((name) => h("button", {
+      key: name, type: "button", class: "myia-button", onclick: () => act(name),
+    }, words.t(`action.${name}`)))),
+    h("button", { type: "button", class: "myia-button myia-quiet", onclick: () => panel.act("open", { id: "" }) }, words.t("close")));
+}
+
+// What the table has no room for on a narrow screen stands here.
+function detailFacts(panel, row) {
+  const { words } = panel;
+  const facts = [
+    ["suite", row.suite], ["region", row.region], ["tags", row.tags.split(",").join(", ")], ["batch", row.batch],
+    ["attempt", `${row.attempt} / ${row.max_attempts}`], ["priority", row.priority ? words.count(row.priority) : ""], ["worker", row.worker],
+  ];
+  return h("dl", { class: "myia-facts myia-row myia-small-facts" }, facts.filter(([, value]) => value).map(([name, value]) =>
+    h("div", { key: name }, h("dt", {}, words.t(`column.${name}`)), h("dd", {}, value))));
+}
+
+function detailTabs(panel, names, chosen) {
+  const { ui, words } = panel;
   const choose = (name) => {
     if ((name === "flow") !== (chosen === "flow")) panel.act("flow", { is_open: name === "flow" });
     ui.detailTab = name;
@@ -168,20 +207,24 @@ function detailView(panel) {
     const target = event.currentTarget.querySelector(`[data-tab="${next}"]`);
     if (target) target.focus();
   };
-  const actions = ["retry", "promote", "cancel", "rerun", "remove"].filter((name) =>
-    panel.allows(name) && panel.accepts(name, row.state));
+  return h("div", { class: "myia-tabs", role: "tablist", "aria-label": words.t("detail.tabs"), onkeydown },
+    names.map((name) => h("button", {
+      key: name, type: "button", role: "tab", class: "myia-tab", "data-tab": name, tabindex: name === chosen ? "0" : "-1",
+      "aria-selected": String(name === chosen), "aria-controls": `${panel.id}-detail`, onclick: () => choose(name),
+    }, words.t(`detail.${name}`))));
+}
+
+function detailView(panel) {
+  const { state, ui, words } = panel;
+  const { detail } = state;
+  if (!detail) return null;
+  const { row } = detail;
+  const isThere = { error: detail.error, result: detail.result, certificate: detail.certificate, flow: detail.family };
+  const names = Object.keys(DETAIL_TABS).filter((name) => !(name in isThere) || isThere[name]);
+  const chosen = names.includes(ui.detailTab) ? ui.detailTab : (detail.error ? "error" : "checks");
   return h("section", { class: "myia-detail", "aria-label": words.t("detail.of", { job: row.name }) },
-    h("div", { class: "myia-detail-head" },
-      h("h3", {}, dot(panel, row.state), " ", row.name, " ", h("code", { class: "myia-id" }, row.id)),
-      h("span", { class: "myia-muted" }, words.state(row.state), row.is_cancelling ? ` · ${words.t("cancelling")}` : ""),
-      row.verdict ? verdictView(panel, row) : null,
-      h("span", { class: "myia-spring" }),
-      h("span", { class: "myia-group" }, actions.map((name) => h("button", {
-        key: name, type: "button", class: "myia-button", onclick: () => panel.act(name, { ids: [row.id] }),
-      }, words.t(`action.${name}`))), panel.allows("duplicate") && panel.accepts("duplicate", row.state) ? h("button", {
-        type: "button", class: "myia-button", onclick: () => panel.act("compose", { mode: "duplicate", ids: [row.id] }),
-      }, words.t("action.duplicate")) : null,
-      h("button", { type: "button", class: "myia-button myia-quiet", onclick: () => panel.act("open", { id: "" }) }, words.t("close")))),
+    detailHead(panel, row),
+    detailFacts(panel, row),
     row.state === "active" || row.progress !== null
       ? h("p", { class: "myia-step" }, progressView(panel, row), row.step ? h("span", { class: "myia-muted" }, row.step) : null) : null,
     changesView(panel, row),
@@ -189,11 +232,7 @@ function detailView(panel) {
     h("div", { class: "myia-detail-body" },
       timelineView(panel, detail),
       h("div", { class: "myia-detail-main" },
-        h("div", { class: "myia-tabs", role: "tablist", "aria-label": words.t("detail.tabs"), onkeydown },
-          names.map((name) => h("button", {
-            key: name, type: "button", role: "tab", class: "myia-tab", "data-tab": name, tabindex: name === chosen ? "0" : "-1",
-            "aria-selected": String(name === chosen), "aria-controls": `${panel.id}-detail`, onclick: () => choose(name),
-          }, words.t(`detail.${name}`)))),
+        detailTabs(panel, names, chosen),
         h("div", { class: "myia-detail-pane", id: `${panel.id}-detail`, role: "tabpanel", "aria-label": words.t(`detail.${chosen}`) },
           h("div", { key: `${row.id}.${chosen}` }, DETAIL_TABS[chosen](panel, detail))))));
 }

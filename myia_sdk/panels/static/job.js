@@ -85,7 +85,7 @@ function changeForm(panel, name, ids, value, onsent) {
     },
   },
   h("label", {}, words.t(label), h("input", {
-    class: "myia-input", type: "number", name: field, min: "0", max: String(max), step, required: true, "data-initial": String(value),
+    class: "myia-input", type: "number", name: field, min: "0", max: String(max), step, required: true,
     onmount: (element) => { element.value = value; },
   })),
   h("button", { type: "submit", class: "myia-button" }, words.t(`action.${name}`)));
