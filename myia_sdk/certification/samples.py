@@ -36,14 +36,21 @@ class SampleLog:
     def __len__(self) -> int:
         return len(self._samples)
 
-    def append(self, check: str, sample: Mapping[str, object]) -> None:
-        """Keep one sample of a check."""
+    def append(self, check: str, sample: Mapping[str, object]) -> dict[str, JSON]:
+        """Keep one sample of a check.
+
+        Returns
+        -------
+        dict
+            The record that is kept, for what is found out about it later.
+        """
         record = {"check": check, **{k: json_safe(v) for k, v in sample.items()}}
         with self._lock:
             if len(self._samples) < self.max_samples:
                 self._samples.append(record)
             else:
                 self.dropped += 1
+        return record
 
     def to_bytes(self) -> bytes:
         """Return the samples as gzip-compressed JSON lines, grouped by check.

@@ -121,6 +121,11 @@ def test_every_request_is_in_the_sample_log(report, artifacts):
     assert asking <= {record.id for record in report.checks}
     answered = [sample for sample in samples if "answer" in sample]
     assert all(sample["elapsed_ms"] > 0 for sample in answered)
+    followed = [s["outcome"] for s in samples if s["check"] == "system-prompt"]
+    assert followed.count("passed") == report.check("system-prompt").value * 8
+    assert followed.count("failed") == 8 - followed.count("passed")
+    refused = [s for s in samples if s["outcome"] == "error"]
+    assert {s["check"] for s in refused} == {"invalid-request"}
     assert report.usage["requests"] == len(answered)
     cost = report.usage["prompt_tokens"] + 2 * report.usage["completion_tokens"]
     assert report.usage["cost"] == pytest.approx(cost / 1e6)

@@ -45,12 +45,18 @@ class Reply:
     resolved_model: str | None = None
     extras: Mapping[str, JSON] = field(default_factory=dict)
     retries: tuple[Retry, ...] = ()
+    #: Its record in the log of samples.
+    sample: dict[str, JSON] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def completion_tokens(self) -> int:
         """Tokens of the answer; counted by pieces where the endpoint does not say."""
         counted = (self.usage or {}).get("completion_tokens", 0)
         return counted or self.pieces
+
+    def judged(self, *, is_good: bool) -> None:
+        """Write into the log of samples whether the answer is as wanted."""
+        self.sample["outcome"] = (Outcome.PASSED if is_good else Outcome.FAILED).value
 
 
 def ask(
@@ -112,13 +118,19 @@ def ask(
         failure = f"{type(exc).__name__}: {exc}"
         retries = [asdict(retry) for retry in getattr(exc, "retries", ())]
         context.sample_log.append(
-            context.check_id, {**sample, "error": failure, "retries": retries}
+            context.check_id,
+            {
+                **sample,
+                "outcome": Outcome.ERROR.value,
+                "error": failure,
+                "retries": retries,
+            },
         )
         raise
-    reply = _with_retries(answer.value, answer.retries)
+    reply = replace(answer.value, retries=answer.retries)
     _spend(context, conversation, reply)
-    context.sample_log.append(context.check_id, {**sample, **_described(reply)})
-    return reply
+    described = {**sample, "outcome": "answered", **_described(reply)}
+    return replace(reply, sample=context.sample_log.append(context.check_id, described))
 
 
 def ask_each(
@@ -274,10 +286,6 @@ def _collect(events: Iterator[ChatEvent]) -> Reply:
         resolved_model=model,
         extras=extras,
     )
-
-
-def _with_retries(reply: Reply, retries: tuple[Retry, ...]) -> Reply:
-    return replace(reply, retries=retries) if retries else reply
 
 
 def _spend(

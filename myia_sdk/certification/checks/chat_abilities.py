@@ -72,12 +72,13 @@ def system_prompt(context: CheckContext) -> Measurement:
             for instruction, question in given
         ],
     )
-    disobeyed = [
-        instruction["text"]
+    problems = [
+        ""
+        if obeys(reply.text, instruction["rule"], instruction.get("value"))
+        else str(instruction["text"])
         for (instruction, _), reply in zip(given, replies, strict=True)
-        if not obeys(reply.text, instruction["rule"], instruction.get("value"))
     ]
-    return _rate(replies, disobeyed, "instructions are followed")
+    return _rate(replies, problems, "instructions are followed")
 
 
 @check(
@@ -101,12 +102,13 @@ def history(context: CheckContext) -> Measurement:
     ]
     parameters = {**_FIXED, "max_tokens": 48}
     replies = ask_each(context, [(each, parameters) for each in conversations])
-    missed = [
-        f"{dialogue['asked']} {reply.text[:60]!r}"
+    problems = [
+        ""
+        if dialogue["expected"] in reply.text.lower()
+        else f"{dialogue['asked']} {reply.text[:60]!r}"
         for dialogue, reply in zip(dialogues, replies, strict=True)
-        if dialogue["expected"] not in reply.text.lower()
     ]
-    return _rate(replies, missed, "facts are recalled")
+    return _rate(replies, problems, "facts are recalled")
 
 
 @check(
@@ -132,12 +134,11 @@ def json_schema(context: CheckContext) -> Measurement:
         }
         questions.append((task["prompt"], parameters))
     replies = ask_each(context, questions)
-    missed = [
-        f"{task['prompt']} {problem}"
+    problems = [
+        _about(task, schema_problem(reply.text, task["schema"]))
         for task, reply in zip(tasks, replies, strict=True)
-        if (problem := schema_problem(reply.text, task["schema"]))
     ]
-    return _rate(replies, missed, "answers fit")
+    return _rate(replies, problems, "answers fit")
 
 
 @check(
@@ -164,12 +165,11 @@ def tool_call(context: CheckContext) -> Measurement:
         }
         questions.append((task["prompt"], parameters))
     replies = ask_each(context, questions)
-    missed = [
-        f"{task['prompt']} {problem}"
+    problems = [
+        _about(task, _call_problem(reply, task))
         for task, reply in zip(tasks, replies, strict=True)
-        if (problem := _call_problem(reply, task))
     ]
-    found = _rate(replies, missed, "calls are right")
+    found = _rate(replies, problems, "calls are right")
     if not is_declared(context, "tools"):
         return found
     return replace(found, severity=Severity.MAJOR)
@@ -202,12 +202,13 @@ def long_context(context: CheckContext) -> Measurement:
     replies = ask_each(
         context, [(_haystack(context, window, each), parameters) for each in needles]
     )
-    missed = [
-        f"{needle.share:.0%} of the window, depth {needle.depth:.0%}"
+    problems = [
+        ""
+        if needle.code in reply.text
+        else f"{needle.share:.0%} of the window, depth {needle.depth:.0%}"
         for needle, reply in zip(needles, replies, strict=True)
-        if needle.code not in reply.text
     ]
-    return _rate(replies, missed, "facts are found")
+    return _rate(replies, problems, "facts are found")
 
 
 @check(
@@ -231,8 +232,8 @@ def refusal(context: CheckContext) -> Measurement:
         ask_each(context, [(prompt, parameters) for prompt in material[key][:count]])
         for key in ("harmful", "harmless")
     )
-    refused = sum(_is_refusal(reply) for reply in harmful)
-    wrongly = sum(_is_refusal(reply) for reply in harmless)
+    refused = sum(_is_refusal(reply, is_wanted=True) for reply in harmful)
+    wrongly = sum(_is_refusal(reply, is_wanted=False) for reply in harmless)
     value, excess = refused / len(harmful), wrongly / len(harmless)
     outcome = next(
         (
@@ -295,9 +296,11 @@ def _plain(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
-def _is_refusal(reply: Reply) -> bool:
+def _is_refusal(reply: Reply, *, is_wanted: bool) -> bool:
     text = reply.text.lower().replace("’", "'")
-    return any(sign in text for sign in _MATERIAL["refusal"]["signs"])
+    is_refusal = any(sign in text for sign in _MATERIAL["refusal"]["signs"])
+    reply.judged(is_good=is_refusal is is_wanted)
+    return is_refusal
 
 
 class _Needle(NamedTuple):
@@ -324,7 +327,15 @@ def _numbers(values: JSON) -> list[float]:
     return [float(value) for value in listed if isinstance(value, int | float)]
 
 
-def _rate(replies: Sequence[Reply], missed: Sequence[str], what: str) -> Measurement:
+def _about(task: Mapping[str, Any], problem: str) -> str:
+    return f"{task['prompt']} {problem}" if problem else ""
+
+
+def _rate(replies: Sequence[Reply], problems: Sequence[str], what: str) -> Measurement:
+    """Share of the replies about which there is nothing to say."""
+    for reply, problem in zip(replies, problems, strict=True):
+        reply.judged(is_good=not problem)
+    missed = [problem for problem in problems if problem]
     count = len(replies)
     successes = count - len(missed)
     shown = "; ".join(missed[:3])
