@@ -168,6 +168,7 @@ records were read (ISO 8601), ``attrs["truncated"]`` whether there were more.
     job_id           str                  job that made the request
     sample           Int64                place in the log, from 0
     check            str                  check it was made for
+    outcome          str                  answered, passed, failed or error
     first_token      timedelta64[us]      time to the first text
     latency          timedelta64[us]      time to the end of the answer
     tokens           Int64                tokens of the answer

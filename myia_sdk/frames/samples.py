@@ -55,6 +55,7 @@ SAMPLE_COLUMNS: tuple[Column, ...] = (
     Column("job_id", TEXT, itemgetter("job_id"), "job that made the request"),
     Column("sample", INTEGER, itemgetter("sample"), "place in the log, from 0"),
     Column("check", TEXT, _text("check"), "check it was made for"),
+    Column("outcome", TEXT, _text("outcome"), "answered, passed, failed or error"),
     Column("first_token", SPAN, _span("first_text_ms"), "time to the first text"),
     Column("latency", SPAN, _span("elapsed_ms"), "time to the end of the answer"),
     Column("tokens", INTEGER, _tokens, "tokens of the answer"),

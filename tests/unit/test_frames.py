@@ -80,8 +80,8 @@ SCHEMAS = {
         "job_id": T, "low": N, "high": N, "count": INT, "confidence": N, "accuracy": N,
     },
     "samples": {
-        "job_id": T, "sample": INT, "check": T, "first_token": SPAN, "latency": SPAN,
-        "tokens": INT, "finish_reason": T, "retries": INT, "error": T,
+        "job_id": T, "sample": INT, "check": T, "outcome": T, "first_token": SPAN,
+        "latency": SPAN, "tokens": INT, "finish_reason": T, "retries": INT, "error": T,
     },
 }  # fmt: skip
 OPT_IN = ["data", "result", "traceback", "parent", "scheduler", "deduplication"]
