@@ -197,16 +197,11 @@ class Notebook:
         )
 
     def _on_error(self, error: Any) -> None:
-        # JupyterLab's own: a restarted kernel, and themes changed in quick turns.
-        ignored = ("Cannot send", "removeChild")
-        if not any(one in str(error) for one in ignored):
-            self.errors.append(str(error))
+        self.errors.append(f"{error}\n{error.stack}")
 
     def _on_console(self, message: Any) -> None:
-        # The last: a widget speaks to a kernel that the test has just restarted.
-        ignored = ("Failed to load resource", "ResizeObserver", "Cannot send")
-        if message.type == "error" and not any(i in message.text for i in ignored):
-            self.errors.append(message.text)
+        if message.type == "error":
+            self.errors.append(f"{message.text} ({message.location.get('url')})")
 
     def run(self, *sources: str) -> None:
         """Put the sources into cells and run all of them."""

@@ -157,6 +157,7 @@ const DETAIL_TABS = {
   log: logView,
   error: errorView,
   data: dataView,
+  progress: (panel, detail) => jsonView(panel, "progress", detail.progress),
   options: (panel, detail) => jsonView(panel, "options", detail.options),
   result: (panel, detail) => jsonView(panel, "result", detail.result),
   certificate: certificateView,
@@ -219,7 +220,7 @@ function detailView(panel) {
   const { detail } = state;
   if (!detail) return null;
   const { row } = detail;
-  const isThere = { error: detail.error, result: detail.result, certificate: detail.certificate, flow: detail.family };
+  const isThere = { error: detail.error, progress: detail.progress, result: detail.result, certificate: detail.certificate, flow: detail.family };
   const names = Object.keys(DETAIL_TABS).filter((name) => !(name in isThere) || isThere[name]);
   const chosen = names.includes(ui.detailTab) ? ui.detailTab : (detail.error ? "error" : "checks");
   return h("section", { class: "myia-detail", "aria-label": words.t("detail.of", { job: row.name }) },
@@ -234,5 +235,5 @@ function detailView(panel) {
       h("div", { class: "myia-detail-main" },
         detailTabs(panel, names, chosen),
         h("div", { class: "myia-detail-pane", id: `${panel.id}-detail`, role: "tabpanel", "aria-label": words.t(`detail.${chosen}`) },
-          h("div", { key: `${row.id}.${chosen}` }, DETAIL_TABS[chosen](panel, detail))))));
+          h("div", { key: chosen === "flow" ? chosen : `${row.id}.${chosen}` }, DETAIL_TABS[chosen](panel, detail))))));
 }

@@ -51,7 +51,12 @@ class Panel {
   send(event, fields) {
     this.sequence += 1;
     if (event !== "hello" && event !== "hidden" && event !== "gone") this.unanswered.set(this.sequence, Date.now());
-    this.model.send({ event, view: this.id, seq: this.sequence, ...fields });
+    try {
+      this.model.send({ event, view: this.id, seq: this.sequence, ...fields });
+    } catch (error) {
+      // A kernel that was restarted or a widget that was closed: the notice says so.
+      console.debug("myia: not sent", error);
+    }
   }
 
   act(event, fields) { this.send(event, fields); }
