@@ -183,6 +183,20 @@ def test_checks_that_finished_before_anybody_looked_are_shown(client, jobs, moni
     assert monitor.snapshot()["detail"]["checks"] == []
 
 
+def test_a_progress_without_percent_is_shown_as_it_is(client, jobs, monitor):
+    job_id = jobs.active()
+    monitor.handle({"event": "open", "id": job_id})
+    assert monitor.snapshot()["detail"]["progress"] == ""
+    client.queue.progress(job_id, {"rows": 5, "token": "canary"})
+    monitor.apply(Changes(progress={job_id: ["{}"]}))
+    shown = monitor.snapshot()["detail"]["progress"]
+    assert '"rows": 5' in shown
+    assert "canary" not in shown
+    client.queue.progress(job_id, {"percent": 5})
+    monitor.load()
+    assert monitor.snapshot()["detail"]["progress"] == ""
+
+
 def test_details_link_parent_and_children(client, jobs, monitor):
     from myia_sdk.queue.job import NewJob
 

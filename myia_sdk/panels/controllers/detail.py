@@ -138,7 +138,16 @@ class JobDetail:
             "options": redaction.json("options", job.options.to_record()).text,
             "result": pretty(self._result).text if has_result else "",
             "error": self._error(),
+            "progress": self._progress(),
         }
+
+    def _progress(self) -> str:
+        """Return a progress that no bar can show, as text."""
+        progress = self._job.progress
+        is_shown = isinstance(progress, Mapping) and "percent" in progress
+        if is_shown or not isinstance(progress, Mapping | list | str) or not progress:
+            return ""
+        return self._redaction.json("progress", progress).text
 
     def load_log(self) -> None:
         """Read the lines that were added since the last time."""
