@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from redis.cluster import RedisCluster
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from myia_sdk.errors import ConfigurationError
 from myia_sdk.queue import scripts
@@ -226,10 +229,22 @@ class JobReader:
                 return self._send(sent, transaction=False)
 
     def _send(self, commands: Sequence[Command], *, transaction: bool) -> list[Any]:
+        if not commands:
+            return []
         with self.redis.pipeline(transaction=transaction) as pipe:
             for command in commands:
                 pipe.execute_command(*command)
-            return list(pipe.execute()) if commands else []
+            try:
+                return list(pipe.execute())
+            except (RedisConnectionError, RedisTimeoutError):
+                self._look_for_nodes()
+                raise
+
+    def _look_for_nodes(self) -> None:
+        """Ask a cluster who took over: redis-py does not, after a transaction."""
+        if isinstance(self.redis, RedisCluster):
+            with suppress(RedisError):
+                self.redis.nodes_manager.initialize()
 
     def run(self, name: str, *arguments: scripts.Argument) -> Any:  # noqa: ANN401
         """Run a script of ``queue/scripts`` on this queue."""

@@ -47,7 +47,7 @@ class Wire:
         with self._lock:
             self._cut = frozenset(ways or ("to", "from"))
             for one in list(self._peers):
-                if self._is_cut(one):
+                if self._is_cut(one) and one not in self._silent:
                     self._selector.unregister(one)
                     self._silent.append(one)
 

@@ -4,43 +4,26 @@ from __future__ import annotations
 
 import secrets
 import subprocess
-import time
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
-import redis
 
-from myia_sdk.errors import ConfigurationError, QueueConnectionError, QueueError
+from myia_sdk.errors import ConfigurationError, QueueConnectionError
 from myia_sdk.queue.connection import ConnectionOptions, connect
 from myia_sdk.queue.events import EventReader
 from myia_sdk.queue.job import JobState
 from myia_sdk.queue.store import JobStore
-from tests.conftest import RedisServer, free_port, server_binary
+from tests.conftest import free_port
 from tests.integration.queue_probe import LEASE, claimed, new_job
+from tests.shapes import running, until, watched_by_sentinel
 
 
 @pytest.fixture
 def start(tmp_path):
     """Start servers with further arguments; all are stopped at the end."""
-    servers = []
-
-    def start_one(*extra, kind="redis", password=None, port=None):
-        folder = tmp_path / f"server{len(servers)}"
-        folder.mkdir()
-        server = RedisServer(
-            folder,
-            port or free_port(),
-            secrets.token_hex(8) if password is None else password,
-            kind=kind,
-            extra=("--appendonly", "no", *extra),
-        )
-        servers.append(server)
-        server.start()
-        return server
-
-    yield start_one
-    for server in servers:
-        server.stop()
+    with ExitStack() as stack:
+        yield lambda *extra: stack.enter_context(running(tmp_path, *extra))
 
 
 def run_a_job(client, prefix="myia"):
@@ -131,71 +114,18 @@ def test_tls_checks_authority_and_host_name(start, certificates):
         client.close()
 
 
-def test_sentinel_fail_over_is_followed(start, tmp_path):
-    password = secrets.token_hex(8)
-    master = start(password=password)
-    replica = start(
-        *("--replicaof", "127.0.0.1", str(master.port), "--masterauth", password),
-        password=password,
-    )
-    sentinel_port = free_port()
-    config = tmp_path / "sentinel.conf"
-    config.write_text(
-        f"port {sentinel_port}\nbind 127.0.0.1\n"
-        f"sentinel monitor main 127.0.0.1 {master.port} 1\n"
-        f"sentinel auth-pass main {password}\n"
-        "sentinel down-after-milliseconds main 300\n"
-        "sentinel failover-timeout main 2000\n"
-    )
-    process = subprocess.Popen(
-        [server_binary("redis"), str(config), "--sentinel"],
-        stdout=subprocess.DEVNULL,
-        cwd=tmp_path,
-    )
-    try:
-        with replica.client() as client:
-            until(lambda: client.info("replication")["master_link_status"] == "up")
-        client = connect(
-            ConnectionOptions(
-                sentinels=[("127.0.0.1", sentinel_port)],
-                sentinel_service="main",
-                password=password,
-                socket_timeout=1,
-            )
-        )
+def test_sentinel_fail_over_is_followed(tmp_path):
+    with watched_by_sentinel(tmp_path) as servers:
+        client = connect(ConnectionOptions(**servers.connection))
         until(client.ping)
         store = run_a_job(client)
         job_id = store.add(new_job())
         client.execute_command("WAIT", 1, 5000)
-        with redis.Redis(port=sentinel_port, decode_responses=True) as sentinel:
-            until(lambda: sentinel.sentinel_slaves("main"))
-        master.kill()
-        until(lambda: store.add(new_job()) if is_new_master(replica) else None)
+        servers.master.kill()
+        until(lambda: store.add(new_job()) if servers.is_failed_over() else None)
         until(lambda: store.state(job_id) is JobState.WAITING)
         assert claimed(store) == job_id
         client.close()
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-
-
-def is_new_master(server):
-    with server.client() as client:
-        return client.info("replication")["role"] == "master"
-
-
-def until(condition, seconds=30):
-    """Poll with a deadline; errors of an outage count as not yet."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if condition():
-                return
-        except (redis.RedisError, QueueError):
-            if time.monotonic() > deadline:
-                raise
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.05)
 
 
 def test_cluster_with_a_hash_tag(start):
