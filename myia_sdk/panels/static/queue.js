@@ -101,16 +101,16 @@ function workersView(panel) {
 function schedulersView(panel) {
   const { state, words } = panel;
   if (!state.schedulers.length) return null;
-  return h("div", { class: "myia-scroll", tabindex: "0", role: "group", "aria-label": words.t("schedulers") },
+  return h("div", {},
     h("h3", {}, words.t("schedulers")),
-    h("table", { class: "myia-table", "aria-label": words.t("schedulers") },
+    h("div", { class: "myia-scroll", tabindex: "0", role: "group", "aria-label": words.t("schedulers") }, h("table", { class: "myia-table", "aria-label": words.t("schedulers") },
       h("thead", {}, h("tr", {}, ["id", "rule", "next", "runs", "actions"].map((name) =>
-        h("th", { key: name, scope: "col" }, words.t(`scheduler.${name}`))))),
+        h("th", { key: name, scope: "col", class: name === "runs" ? "myia-number" : "" }, words.t(`scheduler.${name}`))))),
       h("tbody", {}, state.schedulers.map((scheduler) => h("tr", { key: scheduler.id },
         h("td", {}, scheduler.id), h("td", {}, scheduler.rule), h("td", {}, words.date(scheduler.next_at)),
         h("td", { class: "myia-number" }, 
           scheduler.limit ? words.t("scheduler.runs.of", { runs: words.value(scheduler.runs || 0), limit: words.value(scheduler.limit) }) : words.value(scheduler.runs)),
-        h("td", {}, schedulerButtons(panel, scheduler)))))),
+        h("td", {}, h("span", { class: "myia-group" }, schedulerButtons(panel, scheduler)))))))),
     panel.ui.schedule ? scheduleForm(panel) : null);
 }
 
