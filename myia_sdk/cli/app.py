@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import logging
 import sys
 from contextlib import contextmanager
@@ -12,14 +14,16 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
+from myia_sdk import __version__
 from myia_sdk.errors import MyiaError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import pandas as pd
 
     from myia_sdk.client import Client
+    from myia_sdk.handle import JobHandle
 
 #: Exit code of a certification whose verdict is ``failed``; 1 is an error of ours.
 VERDICT_FAILED = 100
@@ -30,6 +34,8 @@ COLUMN_WIDTH = 26
 BORDER = 3
 
 console = Console()
+
+Json = Annotated[bool, typer.Option("--json", help="As JSON, for scripts.")]
 
 
 class ErrorGroup(TyperGroup):
@@ -42,9 +48,11 @@ class ErrorGroup(TyperGroup):
         except MyiaError as error:
             fail(str(error))
         except OSError as error:
-            if error.filename is None:
+            # A reader that left, as `head` does, is typer's to handle: no complaint.
+            if error.errno == errno.EPIPE:
                 raise
-            fail(f"{error.filename!r}: {error.strerror}")
+            where = f"{error.filename!r}: " if error.filename else ""
+            fail(f"{where}{error.strerror or error}")
         except KeyboardInterrupt as interrupt:
             for note in getattr(interrupt, "__notes__", ()):
                 sys.stderr.write(f"{note}\n")
@@ -60,9 +68,21 @@ app = typer.Typer(
 )
 
 
+def _say_version(is_asked: bool) -> None:  # noqa: FBT001 -- typer's callback
+    if is_asked:
+        console.print(f"myia-sdk {__version__}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     *,
+    version: Annotated[  # noqa: ARG001 -- its callback does it
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Say which it is."
+        ),
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say more on standard error.")
     ] = False,
@@ -79,6 +99,18 @@ def fail(text: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
+def write_json(value: object) -> None:
+    """Print JSON records, for scripts; times are ISO 8601."""
+    sys.stdout.write(f"{json.dumps(value, indent=2, default=str)}\n")
+
+
+def conclude(handles: Iterable[JobHandle]) -> NoReturn:
+    """Wait for certifications, print their verdicts, end with the exit code."""
+    verdicts = [handle.result().verdict for handle in handles]
+    console.print("\n".join(verdicts))
+    raise typer.Exit(VERDICT_FAILED if "failed" in verdicts else 0)
+
+
 @contextmanager
 def open_client() -> Iterator[Client]:
     """Connect to the queue that the settings name."""
@@ -88,11 +120,18 @@ def open_client() -> Iterator[Client]:
         yield client
 
 
-def show_frame(frame: pd.DataFrame, columns: list[str], *, title: str = "") -> None:
+def show_frame(
+    frame: pd.DataFrame, columns: list[str], *, as_json: bool = False
+) -> None:
     """Print columns of a frame as a table, as many as fit; the first never breaks.
 
-    Files and pipes get all columns, whatever their width.
+    Files and pipes get all columns, whatever their width. As JSON all columns of the
+    frame are objects of a list, and what is missing is null.
     """
+    if as_json:
+        text = frame.to_json(orient="records", date_format="iso", indent=2)
+        sys.stdout.write(f"{text}\n")
+        return
     rows = [list(map(_cell, row)) for row in frame[columns].itertuples(index=False)]
     widths = [
         max([len(name), *(len(row[number]) for row in rows)])
@@ -102,7 +141,7 @@ def show_frame(frame: pd.DataFrame, columns: list[str], *, title: str = "") -> N
     wide = Console(width=sum(widths) + BORDER * len(widths) + 1)
     target = console if console.is_terminal else wide
     count = _how_many(needed, target.width - 1)
-    table = Table(title=title or None, title_justify="left")
+    table = Table()
     for number, name in enumerate(columns[:count]):
         table.add_column(name.replace("_", " "), overflow="fold", no_wrap=number == 0)
     for row in rows:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from myia_sdk.cli.app import console, open_client, show_frame
+from myia_sdk.cli.app import Json, console, open_client, show_frame
 from myia_sdk.settings import Settings
 
 #: Revocation list of this machine, in MYIA_HOME; `myia verify` looks into it.
@@ -29,10 +29,12 @@ def certificates(
     history: Annotated[
         bool, typer.Option("--history", help="All, not only the latest.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """List the certificates of the queue."""
     with open_client() as client:
-        show_frame(client.certificates(history=history), ["job_id", *COLUMNS])
+        frame = client.certificates(history=history)
+        show_frame(frame, ["job_id", *COLUMNS], as_json=as_json)
 
 
 def certificate(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from myia_sdk.cli.app import VERDICT_FAILED, console, fail, open_client
+from myia_sdk.cli.app import VERDICT_FAILED, conclude, console, fail, open_client
 from myia_sdk.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -46,10 +46,14 @@ def submit(  # noqa: PLR0917 -- typer makes options of them
         str | None, typer.Option(help="Column of the data that holds the truth.")
     ] = None,
     region: Annotated[list[str] | None, typer.Option(help="Region.")] = None,
+    name: Annotated[str | None, typer.Option(help="What listings call it.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Tag.")] = None,
     priority: Annotated[int, typer.Option(help="0 runs first.")] = 0,
     delay: Annotated[float | None, typer.Option(help="Seconds to wait.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds an attempt.")] = None,
+    max_retries: Annotated[
+        int | None, typer.Option(help="Retries after the first attempt.")
+    ] = None,
     job_id: Annotated[str | None, typer.Option(help="Id of your own.")] = None,
     *,
     wait: Annotated[bool, typer.Option(help="Wait for the verdict.")] = False,
@@ -62,9 +66,11 @@ def submit(  # noqa: PLR0917 -- typer makes options of them
                 suite=suite,
                 dataset=None if data is None else read_table(data, target),
                 region=one or None,
+                name=name,
                 priority=priority,
                 delay=delay,
                 timeout=timeout,
+                max_retries=max_retries,
                 job_id=job_id,
                 tags=tag or (),
             )
@@ -73,9 +79,7 @@ def submit(  # noqa: PLR0917 -- typer makes options of them
         for handle in handles:
             console.print(handle.id, highlight=False)
         if wait:
-            verdicts = [handle.result().verdict for handle in handles]
-            console.print("\n".join(verdicts))
-            raise typer.Exit(VERDICT_FAILED if "failed" in verdicts else 0)
+            conclude(handles)
 
 
 def report(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,6 +11,8 @@ from myia_sdk.queue.job import JobState
 from myia_sdk.settings import DEFAULT_BOARD_PASSWORD, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from myia_sdk.client import Client
     from myia_sdk.queue.serverinfo import ServerInfo
 
@@ -36,10 +37,17 @@ class Mark(Enum):
     BAD = auto()
 
 
+class Sign(NamedTuple):
+    """How a mark is shown."""
+
+    word: str
+    style: str
+
+
 MARKS = {
-    Mark.GOOD: ("ok", "green"),
-    Mark.WARNING: ("warn", "yellow"),
-    Mark.BAD: ("bad", "red"),
+    Mark.GOOD: Sign("ok", "green"),
+    Mark.WARNING: Sign("warn", "yellow"),
+    Mark.BAD: Sign("bad", "red"),
 }
 
 
@@ -222,6 +230,3 @@ def _stuck(client: Client, has_workers: bool) -> Iterator[Finding]:  # noqa: FBT
         )
     elif not orphans:
         yield Finding(Mark.GOOD, "stuck jobs", "none")
-
-
-Look = Callable[["Client"], Iterator[Finding]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from myia_sdk.cli.app import console, open_client, show_frame
+from myia_sdk.cli.app import Json, console, open_client, show_frame
 from myia_sdk.cli.certifying import read_table
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ def register(  # noqa: PLR0917 -- typer makes options of them
         )
 
 
-def models() -> None:
+def models(*, as_json: Json = False) -> None:
     """List the registered models."""
     with open_client() as client:
         frame = client.models()
-        show_frame(frame, list(frame.columns[:6]))
+        show_frame(frame, list(frame.columns[:6]), as_json=as_json)
 
 
 def certify_all(

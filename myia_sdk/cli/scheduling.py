@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from myia_sdk.cli.app import console, fail, open_client, show_frame
+from myia_sdk.cli.app import Json, console, fail, open_client, show_frame
 
 
 def install(app: typer.Typer) -> None:
@@ -40,11 +40,11 @@ def add(
         console.print(scheduler, highlight=False)
 
 
-def list_schedules() -> None:
+def list_schedules(*, as_json: Json = False) -> None:
     """List the schedules."""
     with open_client() as client:
         frame = client.schedulers()
-        show_frame(frame, list(frame.columns[:8]))
+        show_frame(frame, list(frame.columns[:8]), as_json=as_json)
 
 
 def remove(scheduler: Annotated[str, typer.Argument(help="Its id.")]) -> None:

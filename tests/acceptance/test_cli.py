@@ -99,6 +99,12 @@ def test_submit_work_report_verify(environment, files, tmp_path):
         worker.terminate()
         assert worker.wait(60) == 0
 
+    waited = myia("wait", job, environment=environment)
+    assert (waited.returncode, waited.stdout) == (0, "certified\n")
+    found = myia("jobs", "--verdict", "certified", environment=environment)
+    assert job in found.stdout
+    other = myia("jobs", "--model", "other", environment=environment)
+    assert job not in other.stdout
     shown = myia("report", job, environment=environment)
     assert shown.returncode == 0
     assert "certified" in shown.stdout
@@ -182,6 +188,8 @@ def test_errors_are_one_line_without_traceback(environment, tmp_path):
             "x.txt",
         ),
         ("clean", "done"): (environment, "done"),
+        ("wait", "nojob"): (environment, "nojob"),
+        ("jobs", "--verdict", "good"): (environment, "quality_warning"),
         ("jobs", "--state", "done"): (environment, "done"),
         ("retry",): (environment, "--failed"),
         ("keys", "new"): (environment | {"MYIA_HOME": "/dev/null/home"}, "/dev/null"),
@@ -211,6 +219,59 @@ def test_board_says_that_its_port_is_taken(environment):
     assert "BULL_BOARD_PORT" in result.stderr
     assert port in result.stderr
     assert result.stderr.startswith("myia: ")
+
+
+def test_board_warns_who_can_reach_it_and_stops_on_sigterm(environment):
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = str(holder.getsockname()[1])
+    open_to_all = {"BULL_BOARD_PORT": port, "BULL_BOARD_HOST": "0.0.0.0"}
+    board = subprocess.Popen(
+        [sys.executable, "-m", "myia_sdk.cli", "board"],
+        env=os.environ | environment | open_to_all,
+        cwd=environment["MYIA_HOME"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        said = ""
+        while port not in said or "default password" not in said:
+            line = board.stderr.readline()
+            assert line, f"the board ended: {said}"
+            said += line
+        assert "0.0.0.0" in said
+    finally:
+        board.terminate()
+        assert board.wait(30) == 0
+        board.stderr.close()
+
+
+def test_scripts_read_json(environment):
+    status = json.loads(myia("status", "--json", environment=environment).stdout)
+    assert status["counts"]["waiting"] == 0
+    assert status["workers"] == 0
+    assert environment["REDIS_PASSWORD"] not in status["server"]
+    for command in (("jobs",), ("models",), ("certificates",), ("schedule", "list")):
+        shown = myia(*command, "--json", environment=environment)
+        assert json.loads(shown.stdout) == [], command
+    findings = json.loads(myia("doctor", "--json", environment=environment).stdout)
+    assert {"mark", "subject", "text", "advice"} == set(findings[0])
+    assert "warn" in {finding["mark"] for finding in findings}
+
+
+def test_version_and_reader_that_leaves(environment):
+    assert myia("--version", environment=environment).stdout.startswith("myia-sdk ")
+    suites = f"{sys.executable} -m myia_sdk.cli suites"
+    said = {}
+    for reader in ("| head -1", "> /dev/full"):
+        said[reader] = subprocess.run(
+            ["bash", "-c", f"{suites} {reader}"],
+            capture_output=True,
+            env=os.environ | environment,
+            text=True,
+            timeout=60,
+            check=False,
+        ).stderr
+    assert said == {"| head -1": "", "> /dev/full": "myia: No space left on device\n"}
 
 
 def test_pause_is_shown_and_lifted(environment):

@@ -29,3 +29,22 @@ def test_demo_certifies_three_models_and_leaves_nothing_running(tmp_path):
     while psutil.pid_exists(address["pid"]):
         assert time.monotonic() < deadline, "the supervisor still runs"
         time.sleep(0.05)
+
+
+def test_demo_without_scikit_learn_names_the_extra_and_starts_nothing(tmp_path):
+    code = (
+        "import sys; sys.modules['sklearn'] = None\n"
+        "from myia_sdk.cli import main; sys.argv = ['myia', 'demo']; main()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"MYIA_HOME": str(tmp_path / "home")},
+        cwd=tmp_path,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("myia: The extra [sklearn] is needed")
+    assert not (tmp_path / "home").exists()

@@ -429,7 +429,9 @@ def test_reprs_escape_and_read_nothing(idle, redis_server):
 def test_interrupted_wait_says_how_to_come_back(idle, redis_server):
     job = idle.submit(GOOD, suite=SUITE, dataset=DATA)
     code = (
-        "import sys\nfrom myia_sdk import Client, Settings\n"
+        # A shell that starts the tests in the background lets its children ignore it.
+        "import signal, sys\nfrom myia_sdk import Client, Settings\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "client = Client(Settings(redis_url=sys.argv[1], "
         "certification_queue_name='idle'))\n"
         "job = client.job(sys.argv[2])\nprint('waiting', flush=True)\njob.wait()"
