@@ -130,6 +130,15 @@ def test_a_value_that_is_deeper_than_anyone_looks_is_cut():
     assert "1 entries more" in pretty(value).text
 
 
+@pytest.mark.parametrize("hook", [None, lambda _, value: value])
+def test_a_value_that_cannot_be_walked_is_told(hook):
+    value = json.loads('{"password": ' * 900 + '"canary"' + "}" * 900)
+    shown = Redaction(hook).json("data", value)
+    assert "canary" not in shown.text
+    assert json.loads(shown.text).startswith("[")
+    assert not shown.is_whole
+
+
 def test_a_hook_sees_values_and_decides_what_is_shown():
     seen = []
 

@@ -23,6 +23,8 @@ _DEPTH_LIMIT = 30
 MASK = "***"
 #: Shown instead of a value whose redaction raised.
 FAILED = "[redaction failed]"
+#: Shown instead of a value of another client that Python reads but cannot walk.
+TOO_DEEP = "[nested too deep to be shown]"
 _SECRET_WORDS = ("password", "secret", "token", "api_key", "apikey", "credential")
 #: Written instead of a value, these name a secret without telling it.
 _REFERENCES = ("env:", "secret://", "file:")
@@ -65,7 +67,10 @@ class Redaction:
 
     def value(self, field: str, value: object) -> object:
         """Return what may be shown of a JSON value."""
-        return masked(self._hooked(field, value))
+        try:
+            return masked(self._hooked(field, value))
+        except RecursionError:
+            return TOO_DEEP
 
     def text(self, field: str, text: str) -> str:
         """Return what may be shown of a text."""
@@ -74,8 +79,11 @@ class Redaction:
     def json(self, field: str, value: object) -> ShownJson:
         """Return what may be shown of a JSON value, as text."""
         shown = self.value(field, value)
-        found = pretty(shown)
-        return found._replace(is_whole=found.is_whole and shown == value)
+        try:
+            found = pretty(shown)
+            return found._replace(is_whole=found.is_whole and shown == value)
+        except RecursionError:
+            return pretty(TOO_DEEP)._replace(is_whole=False)
 
     def _hooked(self, field: str, value: object) -> object:
         if self._hook is None:
