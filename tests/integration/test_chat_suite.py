@@ -6,12 +6,14 @@ import pytest
 
 from myia_sdk.certification.artifacts import ArtifactStore
 from myia_sdk.certification.certificate import Certificate
+from myia_sdk.certification.effort import effort_of
 from myia_sdk.certification.report import Outcome, Verdict
 from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.certification.runner import run_suite
 from myia_sdk.certification.samples import read_samples
 from myia_sdk.certification.signing import Signer
 from myia_sdk.certification.subjects import Subject, descriptor_bytes
+from myia_sdk.certification.suites import load_suite
 from myia_sdk.errors import PermanentCertificationError
 from tests.chat_server import MODEL_NAME
 
@@ -127,6 +129,11 @@ def test_every_request_is_in_the_sample_log(report, artifacts):
     refused = [s for s in samples if s["outcome"] == "error"]
     assert {s["check"] for s in refused} == {"invalid-request"}
     assert report.usage["requests"] == len(answered)
+    options = {"context_window": 2048}
+    expected = effort_of(load_suite("chat-baseline").with_overrides(SMALL), options)
+    # Less, for throughput shares the answers of latency, and refusals are not billed.
+    assert expected.requests * 0.8 < len(samples) <= expected.requests
+    assert report.usage["completion_tokens"] <= expected.completion_tokens
     cost = report.usage["prompt_tokens"] + 2 * report.usage["completion_tokens"]
     assert report.usage["cost"] == pytest.approx(cost / 1e6)
 

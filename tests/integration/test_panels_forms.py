@@ -141,7 +141,7 @@ params = {{ requests = 3 }}
 @pytest.mark.parametrize(
     ("prices", "text"),
     [
-        ("prices = { prompt = 1000.0, completion = 2000.0 }", "1.8000"),
+        ("prices = { prompt = 1000.0, completion = 2000.0 }", "0.4920"),
         ("", "unknown"),
     ],
 )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from myia_sdk.certification.datasets import Dataset
+    from myia_sdk.certification.effort import EffortOf
     from myia_sdk.certification.models import Model
     from myia_sdk.certification.records import JSON
     from myia_sdk.certification.request import CertificationRequest
@@ -134,6 +135,8 @@ class Check:
     params: Mapping[str, JSON] = field(default_factory=dict)
     #: Threshold where the suite gives none.
     threshold: Threshold = field(default_factory=Threshold)
+    #: What it asks of an endpoint; a guess is made where it does not say.
+    effort: EffortOf | None = None
     #: Whatever else decides what is measured (prompts, pairs); part of the digest.
     material: object = None
 
@@ -150,6 +153,7 @@ def check(
     params: Mapping[str, JSON] | None = None,
     threshold: Threshold | None = None,
     material: object = None,
+    effort: EffortOf | None = None,
 ) -> Callable[
     [Callable[[CheckContext], Measurement]], Callable[[CheckContext], Measurement]
 ]:
@@ -171,6 +175,9 @@ def check(
         Used where the suite gives none.
     material : JSON, optional
         Prompts or data that belong to the check's identity.
+    effort : callable, optional
+        Requests and tokens it asks of an endpoint, for estimates; `effort.sends`
+        makes one.
 
     Examples
     --------
@@ -199,6 +206,7 @@ def check(
             params=dict(params or {}),
             threshold=threshold or Threshold(),
             material=material,
+            effort=effort,
         )
         for kind in kinds:
             known = _registry.get((kind, check_id))

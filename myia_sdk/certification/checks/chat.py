@@ -11,17 +11,15 @@ from myia_sdk.certification.checks.asking import (
     ask,
     ask_each,
     needs,
-    request_timeout,
     retries_of,
     whole_number,
 )
 from myia_sdk.certification.diagnosis import diagnose
+from myia_sdk.certification.effort import sends
 from myia_sdk.certification.report import Outcome, Threshold
-from myia_sdk.certification.retrying import NO_RETRIES
-from myia_sdk.certification.statistics import wilson_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from myia_sdk.certification.records import JSON
 
@@ -38,8 +36,6 @@ _NOTICEABLE = 0.5
 _LAST_INSTANT = 0.05
 #: The word of the unstopped answer at which the stopped one must end.
 _STOP_AT = 5
-_CLIENT_ERRORS = range(400, 500)
-_TOO_MANY_REQUESTS = 429
 
 
 @check(
@@ -50,6 +46,7 @@ _TOO_MANY_REQUESTS = 429
     params={"requests": 3},
     threshold=_ALL,
     material="Test availability",
+    effort=sends("requests", answer=16),
 )
 def availability(context: CheckContext) -> Measurement:
     """Send short requests one after the other; one failure is a warning.
@@ -84,6 +81,7 @@ def availability(context: CheckContext) -> Measurement:
     kinds=_KINDS,
     threshold=Threshold(comparator="<=", passed=30.0),
     material=_GREETING,
+    effort=sends(),
 )
 def basic_prompt(context: CheckContext) -> Measurement:
     """Ask for any text at all, ended for a stated reason, within the time."""
@@ -110,6 +108,7 @@ def basic_prompt(context: CheckContext) -> Measurement:
     kinds=_KINDS,
     threshold=_ALL,
     material=_GREETING,
+    effort=sends(),
 )
 @needs("temperature", "temperature", "max_tokens")
 def sampling_parameters(context: CheckContext) -> Measurement:
@@ -131,6 +130,7 @@ def sampling_parameters(context: CheckContext) -> Measurement:
     params={"max_tokens": 48},
     threshold=Threshold(comparator=">=", passed=2.0),
     material=_COUNTING,
+    effort=sends(2, answer="max_tokens"),
 )
 def streaming(context: CheckContext) -> Measurement:
     """Compare a streamed answer with a whole one, at temperature 0.
@@ -168,6 +168,7 @@ def streaming(context: CheckContext) -> Measurement:
     params={"limits": [7, 16]},
     threshold=_ALL,
     material="Count from 1 to 100",
+    effort=sends(2, answer=16),
 )
 def max_tokens(context: CheckContext) -> Measurement:
     """Ask for more than fits: the tokens must keep to the limit, and the end say so."""
@@ -200,6 +201,7 @@ def max_tokens(context: CheckContext) -> Measurement:
     kinds=_KINDS,
     threshold=_ALL,
     material=_COUNTING,
+    effort=sends(2, answer=64),
 )
 @needs("stop", "stop")
 def stop(context: CheckContext) -> Measurement:
@@ -229,6 +231,7 @@ def stop(context: CheckContext) -> Measurement:
     params={"requests": 5, "max_tokens": 32},
     threshold=Threshold(comparator=">=", passed=1.0, warned=0.8),
     material="Tell me something about rivers.",
+    effort=sends("requests", answer="max_tokens"),
 )
 @needs("seed", "seed", "temperature")
 def seed_determinism(context: CheckContext) -> Measurement:
@@ -255,6 +258,7 @@ def seed_determinism(context: CheckContext) -> Measurement:
     params={"requests": 5, "temperature": 1.2},
     threshold=Threshold(comparator=">=", passed=2.0),
     material=_INVENTION,
+    effort=sends("requests", answer=24),
 )
 @needs("temperature", "temperature")
 def temperature(context: CheckContext) -> Measurement:
@@ -286,6 +290,7 @@ def temperature(context: CheckContext) -> Measurement:
     kinds=_KINDS,
     threshold=_ALL,
     material=_GREETING,
+    effort=sends(2, answer=16),
 )
 def usage(context: CheckContext) -> Measurement:
     """Share of answers, streamed and whole, whose counts are there and add up."""
@@ -301,88 +306,6 @@ def usage(context: CheckContext) -> Measurement:
         f"whole {dict(replies[1].usage or {})}",
         retries=retries_of(replies),
     )
-
-
-@check(
-    "invalid-request",
-    version="1.0.0",
-    title="Refuses requests that make no sense",
-    kinds=_KINDS,
-    params={"oversize_words": 0},
-    threshold=Threshold(comparator=">=", passed=0.8, warned=0.6),
-    material=["type", "negative temperature", "unknown model", "no messages", "size"],
-)
-def invalid_request(context: CheckContext) -> Measurement:
-    """Share of senseless requests that are answered with a status 400 to 499.
-
-    An answer, a server error or a hang are all wrong. One request is larger than the
-    window that the model declares in ``options.context_window``; without it, and
-    without ``oversize_words``, it is not sent, for it might be answered, and paid for.
-    Faults of the way there, a rate limit for one, are raised: they say nothing about
-    the question.
-    """
-    found = {name: _reaction(context, *probe) for name, probe in _probes(context)}
-    judged = {name: text for name, text in found.items() if text != "not sent"}
-    refused = sum(text.startswith("refused") for text in judged.values())
-    return Measurement(
-        value=refused / len(judged),
-        n=len(judged),
-        ci=wilson_interval(refused, len(judged)),
-        message=f"{refused} of {len(judged)} are refused; "
-        + "; ".join(f"{name}: {text}" for name, text in found.items()),
-        suggestions=("Validate requests in a gateway in front of the model.",),
-    )
-
-
-def _probes(
-    context: CheckContext,
-) -> Sequence[tuple[str, tuple[Sequence[Mapping[str, JSON]], Mapping[str, JSON]]]]:
-    hello: list[Mapping[str, JSON]] = [{"role": "user", "content": _GREETING}]
-    few: Mapping[str, JSON] = {"max_tokens": 8}
-    probes: list[
-        tuple[str, tuple[Sequence[Mapping[str, JSON]], Mapping[str, JSON]]]
-    ] = [
-        ("temperature 'hot'", (hello, {**few, "temperature": "hot"})),
-        ("temperature -5", (hello, {**few, "temperature": -5})),
-        ("an unknown model", (hello, {**few, "model": "no-such-model-anywhere"})),
-        ("no messages", ([], few)),
-    ]
-    size = _oversize(context)
-    if size:
-        long: list[Mapping[str, JSON]] = [{"role": "user", "content": "word " * size}]
-        probes.append((f"{size} words", (long, few)))
-    return probes
-
-
-def _oversize(context: CheckContext) -> int:
-    """Count the words, each of them at least a token, that exceed the window."""
-    size = context.params["oversize_words"]
-    window = context.request.model.options.get("context_window")
-    if not size and isinstance(window, int):
-        size = window + window // 4
-    return size if isinstance(size, int) else 0
-
-
-def _reaction(
-    context: CheckContext,
-    messages: Sequence[Mapping[str, JSON]],
-    parameters: Mapping[str, JSON],
-) -> str:
-    timeout = request_timeout(context)
-    try:
-        reply = ask(context, messages, parameters, retry=NO_RETRIES)
-    except Exception as exc:
-        status = diagnose(exc).status
-        if type(exc).__name__ == "ParamValidationError":
-            return "not sent"
-        if status in _CLIENT_ERRORS and status != _TOO_MANY_REQUESTS:
-            return f"refused with {status}"
-        if status is not None and status not in _CLIENT_ERRORS:
-            return f"answered with {status}"
-        if "imeout" in type(exc).__name__:
-            return f"no answer within {timeout:g} s"
-        raise
-    return f"answered {reply.text[:20]!r}"
 
 
 def _is_collected(reply: Reply) -> bool:

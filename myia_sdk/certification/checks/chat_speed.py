@@ -15,6 +15,7 @@ from myia_sdk.certification.checks.asking import (
     whole_number,
 )
 from myia_sdk.certification.checks.traffic import traffic_of
+from myia_sdk.certification.effort import sends
 from myia_sdk.certification.report import Outcome, Threshold
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _LONG = "Tell me a story about a lighthouse keeper, number {number}."
     params={"requests": 10, "max_tokens": 8},
     threshold=Threshold(comparator="<=", passed=2.0, warned=5.0),
     material=_SHORT,
+    effort=sends("requests", answer="max_tokens"),
 )
 def time_to_first_token(context: CheckContext) -> Measurement:
     """95th percentile of the seconds from the request to the first text.
@@ -59,6 +61,7 @@ def time_to_first_token(context: CheckContext) -> Measurement:
     params={"requests": 10, "max_tokens": 64},
     threshold=Threshold(comparator="<=", passed=10.0, warned=30.0),
     material=_LONG,
+    effort=sends("requests", answer="max_tokens"),
 )
 def latency(context: CheckContext) -> Measurement:
     """95th percentile of the seconds that answers of some 64 tokens take."""
@@ -76,6 +79,7 @@ def latency(context: CheckContext) -> Measurement:
     params={"requests": 10, "max_tokens": 64},
     threshold=Threshold(comparator=">=", passed=10.0, warned=5.0),
     material=_LONG,
+    effort=sends("requests", answer="max_tokens"),
 )
 def throughput(context: CheckContext) -> Measurement:
     """Median of the tokens after the first one, by the time they took."""
@@ -105,6 +109,7 @@ def throughput(context: CheckContext) -> Measurement:
     params={"requests": 8, "max_tokens": 16},
     threshold=Threshold(comparator="<=", passed=3.0),
     material=_LONG,
+    effort=sends("requests", answer="max_tokens", more=1),
 )
 def concurrency(context: CheckContext) -> Measurement:
     """How many times longer the 95th percentile is with requests in parallel."""

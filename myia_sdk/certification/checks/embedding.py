@@ -13,6 +13,7 @@ from myia_sdk.certification.checks.asking import whole_number
 from myia_sdk.certification.checks.traffic import traffic_of
 from myia_sdk.certification.checks.vectors import TEXTS, cosines, embed, lengths
 from myia_sdk.certification.diagnosis import diagnose
+from myia_sdk.certification.effort import sends
 from myia_sdk.certification.report import Outcome, Threshold
 from myia_sdk.certification.retrying import NO_RETRIES
 
@@ -35,6 +36,7 @@ _UNICODE = "Ünïcödé 漢字 عربى 🙂 \u200b e\u0301"
     params={"long_words": 20_000},
     threshold=Threshold(comparator=">=", passed=1.0),
     material=_UNICODE,
+    effort=sends(4, question=5_000, answer=0),
 )
 def schema(context: CheckContext) -> Measurement:
     """Share of unusual inputs that give finite vectors or a clear refusal.
@@ -67,6 +69,7 @@ def schema(context: CheckContext) -> Measurement:
     kinds=_KINDS,
     threshold=Threshold(comparator=">=", passed=1.0),
     material=list(TEXTS[:16]),
+    effort=sends(1, question=200, answer=0),
 )
 def dimension(context: CheckContext) -> Measurement:
     """Share of good vectors: finite, not null, and as long as declared.
@@ -99,6 +102,7 @@ def dimension(context: CheckContext) -> Measurement:
     kinds=_KINDS,
     threshold=Threshold(comparator="<=", passed=1e-6, warned=1e-3),
     material=list(TEXTS[:8]),
+    effort=sends(2, question=100, answer=0),
 )
 def determinism(context: CheckContext) -> Measurement:
     """Greatest difference between two runs, of vectors scaled to length 1."""
@@ -113,6 +117,7 @@ def determinism(context: CheckContext) -> Measurement:
     kinds=_KINDS,
     threshold=Threshold(comparator="<=", passed=1e-4, warned=1e-2),
     material=list(TEXTS[:8]),
+    effort=sends(9, question=25, answer=0),
 )
 def batch_invariance(context: CheckContext) -> Measurement:
     """Greatest difference between texts alone and in one batch, scaled to length 1."""
@@ -133,6 +138,7 @@ def batch_invariance(context: CheckContext) -> Measurement:
     kinds=_KINDS,
     threshold=Threshold(comparator="<=", passed=0.5, warned=1.0),
     material=list(TEXTS),
+    effort=sends(1, question=600, answer=0),
 )
 def anisotropy(context: CheckContext) -> Measurement:
     """Mean cosine of unrelated texts; near 1 all texts look alike (Ethayarajh 2019)."""
@@ -155,6 +161,7 @@ def anisotropy(context: CheckContext) -> Measurement:
     params={"requests": 20},
     threshold=Threshold(comparator="<=", passed=1.0, warned=5.0),
     material=list(TEXTS),
+    effort=sends("requests", question=40, answer=0, more=2),
 )
 def latency(context: CheckContext) -> Measurement:
     """95th percentile of the seconds for one short text, with nothing else running."""

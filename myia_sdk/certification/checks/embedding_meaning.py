@@ -16,6 +16,7 @@ from myia_sdk.certification.checks.vectors import (
     paired_cosines,
     rank_correlation,
 )
+from myia_sdk.certification.effort import sends
 from myia_sdk.certification.report import Threshold
 from myia_sdk.certification.statistics import wilson_interval
 
@@ -38,6 +39,7 @@ _TYPO_EVERY = 9
     kinds=_KINDS,
     threshold=Threshold(comparator=">=", passed=0.8, rule="bound"),
     material=[_PAIRS, _OFFSET],
+    effort=sends(2, question=600, answer=0),
 )
 def paraphrase(context: CheckContext) -> Measurement:
     """Share of sentences that are nearer to their paraphrase than to another sentence.
@@ -67,6 +69,7 @@ def paraphrase(context: CheckContext) -> Measurement:
     params={"among": 5},
     threshold=Threshold(comparator=">=", passed=0.8, warned=0.6),
     material=_DOCUMENTS,
+    effort=sends(2, question=400, answer=0),
 )
 def retrieval(context: CheckContext) -> Measurement:
     """Recall among the nearest documents: share of questions whose answer is there."""
@@ -93,6 +96,7 @@ def retrieval(context: CheckContext) -> Measurement:
     kinds=_KINDS,
     threshold=Threshold(comparator=">=", passed=0.6, warned=0.4),
     material=MATERIAL["likeness"],
+    effort=sends(2, question=300, answer=0),
 )
 def semantic_likeness(context: CheckContext) -> Measurement:
     """Spearman's correlation of cosines with degrees of likeness given by people."""
@@ -115,6 +119,7 @@ def semantic_likeness(context: CheckContext) -> Measurement:
     kinds=_KINDS,
     threshold=Threshold(comparator=">=", passed=0.8, warned=0.6),
     material=_TYPO_EVERY,
+    effort=sends(3, question=250, answer=0),
 )
 def robustness(context: CheckContext) -> Measurement:
     """Mean cosine of texts with themselves in capitals and misspelt, the lower one."""

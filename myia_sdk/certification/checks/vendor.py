@@ -17,6 +17,7 @@ from myia_sdk.certification.checks.asking import (
     refuses,
     retries_of,
 )
+from myia_sdk.certification.effort import sends
 from myia_sdk.certification.report import Outcome, Threshold
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def _only(
     kinds=_KINDS,
     threshold=_ALL,
     material="You are a helpful assistant.",
+    effort=sends(),
 )
 @_only("anthropic")
 def anthropic_system_message(context: CheckContext) -> Measurement:
@@ -88,6 +90,7 @@ def anthropic_system_message(context: CheckContext) -> Measurement:
     kinds=_KINDS,
     threshold=_ALL,
     material={"temperature": 0.7, "top_p": 0.9},
+    effort=sends(answer=32),
 )
 @_only("anthropic")
 def anthropic_conflict(context: CheckContext) -> Measurement:
@@ -122,6 +125,7 @@ def anthropic_conflict(context: CheckContext) -> Measurement:
     kinds=_KINDS,
     threshold=_ALL,
     material=[list(turn) for turn in _RECALL],
+    effort=sends(answer=64),
 )
 @_only("cohere")
 def cohere_history(context: CheckContext) -> Measurement:
@@ -143,6 +147,7 @@ def cohere_history(context: CheckContext) -> Measurement:
     kinds=_KINDS,
     threshold=_ALL,
     material="Always respond in uppercase.",
+    effort=sends(answer=64),
 )
 @_only("cohere")
 def cohere_preamble(context: CheckContext) -> Measurement:
@@ -167,6 +172,7 @@ def cohere_preamble(context: CheckContext) -> Measurement:
     kinds=_KINDS,
     threshold=Threshold(comparator=">", passed=20.0),
     material=_HAIKU,
+    effort=sends(),
 )
 @_only("amazon")
 def amazon_text(context: CheckContext) -> Measurement:
@@ -188,6 +194,7 @@ def amazon_text(context: CheckContext) -> Measurement:
     kinds=_KINDS,
     threshold=Threshold(comparator="<=", passed=50.0),
     material=_COUNTING,
+    effort=sends(answer=50),
 )
 @_only("amazon")
 def amazon_max_tokens(context: CheckContext) -> Measurement:
@@ -208,6 +215,7 @@ def amazon_max_tokens(context: CheckContext) -> Measurement:
     title="Lists the model it serves",
     kinds=_KINDS,
     threshold=_ALL,
+    effort=sends(question=0, answer=0),
 )
 def openai_models(context: CheckContext) -> Measurement:
     """Find the requested model in the endpoint's own list."""
@@ -232,6 +240,7 @@ def openai_models(context: CheckContext) -> Measurement:
     title="Gives log-probabilities",
     kinds=_KINDS,
     threshold=_ALL,
+    effort=sends(answer=4),
 )
 @needs("logprobs", "logprobs")
 def openai_logprobs(context: CheckContext) -> Measurement:
@@ -255,6 +264,7 @@ def openai_logprobs(context: CheckContext) -> Measurement:
     title="Gives several answers at once",
     kinds=_KINDS,
     threshold=_ALL,
+    effort=sends(answer=8),
 )
 @needs("n", "n")
 def openai_choices(context: CheckContext) -> Measurement:

@@ -126,7 +126,7 @@ def _usage(report: Report) -> str:
         "cost": "cost",
     }
     return ", ".join(
-        f"{value:g} {word}"
+        number(value, word)
         for key, word in words.items()
         if isinstance(value := usage.get(key), int | float) and value
     )

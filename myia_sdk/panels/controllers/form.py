@@ -227,7 +227,9 @@ class SubmitForm(Controller):
         suite = self.suite()
         if suite is None or suite.kind not in {"chat", "embedding"}:
             return None
-        return estimate(suite, self.prices(), max(1, len(self.regions())))
+        entry = self.entry()
+        options = None if entry is None else _options_of(entry.model)
+        return estimate(suite, self.prices(), max(1, len(self.regions())), options)
 
     def typed_prices(self) -> Mapping[str, float]:
         """Return the prices typed, per million tokens; empty when none is."""
@@ -302,9 +304,13 @@ def _keep(name: str, names: list[str]) -> str:
     return names[0] if names else ""
 
 
-def _prices_of(model: Mapping[str, Any]) -> Mapping[str, float]:
+def _options_of(model: Mapping[str, Any]) -> Mapping[str, Any]:
     options = model.get("options")
-    return _usable_prices(options.get("prices") if isinstance(options, dict) else None)
+    return options if isinstance(options, dict) else {}
+
+
+def _prices_of(model: Mapping[str, Any]) -> Mapping[str, float]:
+    return _usable_prices(_options_of(model).get("prices"))
 
 
 def _usable_prices(prices: object) -> Mapping[str, float]:
