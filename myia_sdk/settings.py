@@ -8,17 +8,9 @@ given them.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -27,6 +19,21 @@ from pydantic_settings import (
 )
 
 from myia_sdk.errors import ConfigurationError
+from myia_sdk.variables import (
+    A_FILE,
+    A_PORT,
+    MAX_PORT,
+    TEXT,
+    Pathname,
+    Port,
+    Sentinels,
+    Url,
+    Variable,
+    explain,
+    flag,
+    option,
+    to_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,55 +49,6 @@ PRODUCTION_DEFAULTS: Mapping[str, object] = {
     "certification_timeout": 600_000,
     "certification_max_retries": 5,
 }
-MASK = "***"
-MAX_PORT = 65_535
-SHOWN_LENGTH = 80
-
-
-# The result stands for the field's default, whatever the field's type is.
-def _option(
-    default: object,
-    description: str,
-    allowed: str,
-    **bounds: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
-    return Field(
-        default,
-        description=description,
-        json_schema_extra={"allowed": allowed},
-        **bounds,
-    )
-
-
-def _flag(*, default: bool, description: str) -> Any:  # noqa: ANN401
-    return _option(default, description, "true or false")
-
-
-def _check_url(value: SecretStr) -> SecretStr:
-    parts = urlsplit(value.get_secret_value())
-    if parts.scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError
-    parts.port  # noqa: B018 -- the property raises ValueError when out of range
-    return value
-
-
-def _check_sentinels(value: str) -> str:
-    for entry in value.split(","):
-        host, _, port = entry.strip().rpartition(":")
-        if not host or not 0 < int(port) <= MAX_PORT:
-            raise ValueError
-    return value
-
-
-def _expand(value: Path) -> Path:
-    return value.expanduser().absolute()
-
-
-_PORT = "an integer from 1 to 65535"
-_FILE = "the path of a PEM file"
-_TEXT = "text"
-Port = Annotated[int, Field(ge=1, le=MAX_PORT)]
-Pathname = Annotated[Path, AfterValidator(_expand)]
 
 
 class _ProfileDefaults(PydanticBaseSettingsSource):
@@ -106,15 +64,6 @@ class _ProfileDefaults(PydanticBaseSettingsSource):
         if self.current_state.get("myia_profile") != "production":
             return {}
         return dict(PRODUCTION_DEFAULTS)
-
-
-class Variable(NamedTuple):
-    """One variable as the documentation lists it."""
-
-    name: str
-    default: str
-    allowed: str
-    description: str
 
 
 class Settings(BaseSettings):
@@ -146,120 +95,120 @@ class Settings(BaseSettings):
         validate_default=True,
     )
 
-    redis_url: Annotated[SecretStr, AfterValidator(_check_url)] | None = _option(
+    redis_url: Url | None = option(
         None,
         "Whole address of the server; replaces the other REDIS_ variables.",
         "redis://, rediss:// (TLS) or unix:// URL, as in redis://user:pw@host:6379/0",
     )
-    redis_host: str = _option(
+    redis_host: str = option(
         "localhost",
         "Host of the Redis or Valkey server.",
         "a host name or address",
         min_length=1,
     )
-    redis_port: Port = _option(6379, "Port of the server.", _PORT)
-    redis_username: str | None = _option(
-        None, "ACL user, where the server has users.", _TEXT
+    redis_port: Port = option(6379, "Port of the server.", A_PORT)
+    redis_username: str | None = option(
+        None, "ACL user, where the server has users.", TEXT
     )
-    redis_password: SecretStr | None = _option(None, "Password.", _TEXT)
-    redis_db: int = _option(0, "Number of the database.", "an integer from 0", ge=0)
-    redis_tls: bool = _flag(default=False, description="Encrypt the connection.")
-    redis_tls_ca_certs: Pathname | None = _option(
-        None, "Authorities to trust instead of those of the system.", _FILE
+    redis_password: SecretStr | None = option(None, "Password.", TEXT)
+    redis_db: int = option(0, "Number of the database.", "an integer from 0", ge=0)
+    redis_tls: bool = flag(default=False, description="Encrypt the connection.")
+    redis_tls_ca_certs: Pathname | None = option(
+        None, "Authorities to trust instead of those of the system.", A_FILE
     )
-    redis_tls_certfile: Pathname | None = _option(
-        None, "Certificate of this client, for servers that ask for one.", _FILE
+    redis_tls_certfile: Pathname | None = option(
+        None, "Certificate of this client, for servers that ask for one.", A_FILE
     )
-    redis_tls_keyfile: Pathname | None = _option(
-        None, "Private key of that certificate.", _FILE
+    redis_tls_keyfile: Pathname | None = option(
+        None, "Private key of that certificate.", A_FILE
     )
-    redis_tls_check_hostname: bool = _flag(
+    redis_tls_check_hostname: bool = flag(
         default=True,
         description="The certificate must name the host; false for test set-ups.",
     )
-    redis_socket: Pathname | None = _option(
+    redis_socket: Pathname | None = option(
         None,
         "Unix socket of the server, instead of host and port.",
         "the path of a socket",
     )
-    redis_sentinels: Annotated[str, AfterValidator(_check_sentinels)] | None = _option(
+    redis_sentinels: Sentinels | None = option(
         None,
         "Sentinels to ask for the primary, instead of host and port.",
         "host:port, separated by commas",
     )
-    redis_sentinel_service: str = _option(
-        "mymaster", "Name of the primary at the sentinels.", _TEXT, min_length=1
+    redis_sentinel_service: str = option(
+        "mymaster", "Name of the primary at the sentinels.", TEXT, min_length=1
     )
-    redis_cluster: bool = _flag(
+    redis_cluster: bool = flag(
         default=False,
         description="The server is a cluster; the prefix needs a {hash-tag}.",
     )
 
-    bull_queue_prefix: str = _option(
+    bull_queue_prefix: str = option(
         "myia",
         "First part of every key of the queue.",
         "text without ':' and white space",
         min_length=1,
     )
-    bull_board_path: str = _option(
+    bull_board_path: str = option(
         "/admin/queues",
         "Path of the served board.",
         "a path that begins with /",
         pattern=r"^/[A-Za-z0-9/_-]*$",
     )
-    bull_board_username: str = _option(
+    bull_board_username: str = option(
         "admin",
         "User name of the served board.",
         "text without ':'",
         min_length=1,
         pattern=r"^[^:]+$",
     )
-    bull_board_password: SecretStr = _option(
+    bull_board_password: SecretStr = option(
         SecretStr(DEFAULT_BOARD_PASSWORD),
         "Password of the served board; change it before others reach it.",
         "text, not empty",
         min_length=1,
     )
-    bull_board_host: str = _option(
+    bull_board_host: str = option(
         "127.0.0.1",
         "Address the board listens on; 0.0.0.0 opens it to the network.",
         "an address of this machine",
         min_length=1,
     )
-    bull_board_port: Port = _option(3001, "Port of the served board.", _PORT)
+    bull_board_port: Port = option(3001, "Port of the served board.", A_PORT)
 
-    certification_queue_name: str = _option(
+    certification_queue_name: str = option(
         "model-certification",
         "Name of the queue.",
         "text without ':' and white space, not sdk",
         min_length=1,
     )
-    certification_concurrency: int = _option(
+    certification_concurrency: int = option(
         3, "Jobs a worker runs at once.", "an integer from 1 to 256", ge=1, le=256
     )
-    certification_timeout: int = _option(
+    certification_timeout: int = option(
         300_000,
         "Longest run of one attempt, milliseconds.",
         "milliseconds from 1 to 604800000 (7 days)",
         ge=1,
         le=7 * 86_400_000,
     )
-    certification_max_retries: int = _option(
+    certification_max_retries: int = option(
         3, "Retries after the first attempt.", "an integer from 0 to 100", ge=0, le=100
     )
-    certification_keep_completed: int = _option(
+    certification_keep_completed: int = option(
         1_000,
         "Completed jobs to keep; older ones go, certificates stay.",
         "an integer from 0",
         ge=0,
     )
-    certification_keep_failed: int = _option(
+    certification_keep_failed: int = option(
         5_000,
         "Failed jobs to keep: they wait for somebody to look.",
         "an integer from 0",
         ge=0,
     )
-    certification_validity_days: float = _option(
+    certification_validity_days: float = option(
         7.0,
         "Days after which a certificate expires.",
         "days, more than 0, at most 3650",
@@ -267,59 +216,59 @@ class Settings(BaseSettings):
         le=3_650,
     )
 
-    worker_health_port: int = _option(
+    worker_health_port: int = option(
         3002,
         "Port of the worker's health and metrics endpoint; 0 is none.",
         "an integer from 0 to 65535",
         ge=0,
         le=MAX_PORT,
     )
-    worker_shutdown_grace: float = _option(
+    worker_shutdown_grace: float = option(
         30.0,
         "Seconds a stopping worker lets running jobs finish.",
         "seconds from 0",
         ge=0,
     )
-    worker_memory_limit: int | None = _option(
+    worker_memory_limit: int | None = option(
         None,
         "Address space of the process of one job, megabytes.",
         "megabytes from 256",
         ge=256,
     )
 
-    myia_profile: Literal["development", "production"] = _option(
+    myia_profile: Literal["development", "production"] = option(
         "development", "Set of defaults.", "development or production"
     )
-    myia_home: Pathname = _option(
+    myia_home: Pathname = option(
         Path("~/.myia"),
         "Directory of the embedded server, keys and artifacts.",
         "a directory that may be written",
     )
-    myia_artifacts: str | None = _option(
+    myia_artifacts: str | None = option(
         None,
         "Store that clients and workers share; default: artifacts in MYIA_HOME.",
         "a directory or an fsspec URL such as s3://bucket",
     )
-    myia_signing_key: str | None = _option(
+    myia_signing_key: str | None = option(
         None,
         "Key that signs certificates; default: a development key.",
         "the path of a PEM file or a key URI, not the key",
     )
-    myia_plugins: str | None = _option(
+    myia_plugins: str | None = option(
         None,
         "Modules with checks and factories of your own, which workers may import.",
         "module names, separated by commas",
     )
-    myia_submitter: str | None = _option(
+    myia_submitter: str | None = option(
         None,
         "Who submits, shown with each job; default: the login name.",
         "text of at most 200 characters",
         max_length=200,
     )
-    myia_lang: Literal["en", "pt"] = _option(
+    myia_lang: Literal["en", "pt"] = option(
         "en", "Language of the panels and the board.", "en or pt"
     )
-    myia_notebook: bool = _flag(
+    myia_notebook: bool = flag(
         default=True, description="Rich output in notebooks; false leaves plain text."
     )
 
@@ -334,7 +283,7 @@ class Settings(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise _configuration_error(error) from None
+            raise explain(error, type(self).model_fields) from None
         except SettingsError as error:
             raise ConfigurationError(f"The settings cannot be read: {error}") from None
         except (OSError, UnicodeError) as error:
@@ -404,15 +353,12 @@ class Settings(BaseSettings):
         """Return how to reach the configured server."""
         from myia_sdk.queue.connection import ConnectionOptions
 
-        def text(path: Path | None) -> str | None:
-            return None if path is None else str(path)
-
         if self.redis_url is not None:
             return ConnectionOptions(
-                url=_revealed(self.redis_url),
-                tls_ca_certs=text(self.redis_tls_ca_certs),
-                tls_certfile=text(self.redis_tls_certfile),
-                tls_keyfile=text(self.redis_tls_keyfile),
+                url=to_text(self.redis_url),
+                tls_ca_certs=to_text(self.redis_tls_ca_certs),
+                tls_certfile=to_text(self.redis_tls_certfile),
+                tls_keyfile=to_text(self.redis_tls_keyfile),
                 tls_check_hostname=self.redis_tls_check_hostname,
                 cluster=self.redis_cluster,
             )
@@ -420,14 +366,14 @@ class Settings(BaseSettings):
             host=self.redis_host,
             port=self.redis_port,
             username=self.redis_username,
-            password=_revealed(self.redis_password),
+            password=to_text(self.redis_password),
             db=self.redis_db,
             tls=self.redis_tls,
-            tls_ca_certs=text(self.redis_tls_ca_certs),
-            tls_certfile=text(self.redis_tls_certfile),
-            tls_keyfile=text(self.redis_tls_keyfile),
+            tls_ca_certs=to_text(self.redis_tls_ca_certs),
+            tls_certfile=to_text(self.redis_tls_certfile),
+            tls_keyfile=to_text(self.redis_tls_keyfile),
             tls_check_hostname=self.redis_tls_check_hostname,
-            socket_path=text(self.redis_socket),
+            socket_path=to_text(self.redis_socket),
             sentinels=self.sentinels,
             sentinel_service=self.redis_sentinel_service,
             cluster=self.redis_cluster,
@@ -457,7 +403,7 @@ class Settings(BaseSettings):
         Secrets are in clear: pass them to a process of your own, never print them.
         """
         texts = {
-            name.upper(): _to_text(getattr(self, name))
+            name.upper(): to_text(getattr(self, name))
             for name in type(self).model_fields
         }
         return {name: text for name, text in texts.items() if text is not None}
@@ -487,69 +433,6 @@ _SETTINGS_OPTIONS = frozenset({"_env_file", "_env_file_encoding"})
 def variables() -> list[Variable]:
     """List every variable with its default and what is allowed, in order."""
     return [
-        Variable(
-            name.upper(),
-            _default_text(name, field),
-            _allowed_text(field),
-            field.description or "",
-        )
+        Variable.of(name, field, PRODUCTION_DEFAULTS.get(name))
         for name, field in Settings.model_fields.items()
     ]
-
-
-def _default_text(name: str, field: FieldInfo) -> str:
-    text = _to_text(field.default) or ""
-    if name == "myia_home":
-        text = "~/.myia"
-    if name in PRODUCTION_DEFAULTS:
-        text += f" (production: {PRODUCTION_DEFAULTS[name]})"
-    return text
-
-
-def _allowed_text(field: FieldInfo) -> str:
-    extra = field.json_schema_extra
-    return str(extra["allowed"]) if isinstance(extra, dict) else ""
-
-
-def _to_text(value: object) -> str | None:
-    match value:
-        case None:
-            return None
-        case SecretStr():
-            return value.get_secret_value()
-        case bool():
-            return str(value).lower()
-        case _:
-            return str(value)
-
-
-def _revealed(secret: SecretStr | None) -> str | None:
-    return None if secret is None else secret.get_secret_value()
-
-
-def _is_secret(name: str) -> bool:
-    return name in {"redis_url", "redis_password", "bull_board_password"}
-
-
-def _configuration_error(error: ValidationError) -> ConfigurationError:
-    lines: dict[str, str] = {}
-    for problem in error.errors(include_url=False, include_context=False):
-        location = problem["loc"]
-        name = str(location[0]) if location else ""
-        field = Settings.model_fields.get(name)
-        if field is None:
-            lines[name] = str(problem["msg"]).removeprefix("Value error, ")
-            continue
-        shown = _shown(name, problem["input"])
-        lines[name] = f"{name.upper()} is {shown}; allowed: {_allowed_text(field)}."
-    if len(lines) == 1:
-        return ConfigurationError(next(iter(lines.values())))
-    listed = "".join(f"\n- {line}" for line in lines.values())
-    return ConfigurationError(f"{len(lines)} settings are not valid:{listed}")
-
-
-def _shown(name: str, value: object) -> str:
-    if _is_secret(name) or "-----BEGIN" in str(value):
-        return repr(MASK)
-    text = str(value)
-    return repr(text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}...")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,8 @@ def _no_dotenv(tmp_path, monkeypatch):
 
 
 def example() -> dict[str, str]:
-    lines = (ROOT / ".env.example").read_text().splitlines()
-    return dict(
-        line.split("=", 1) for line in lines if line and not line.startswith("#")
-    )
+    text = (ROOT / ".env.example").read_text()
+    return dict(re.findall(r"^#([A-Z_]+)=(.*)$", text, re.M))
 
 
 def test_defaults_are_those_of_the_setup_guide():
@@ -50,6 +49,16 @@ def test_env_example_lists_every_variable_with_its_default():
     assert set(listed) == {variable.name for variable in variables()}
     for variable in variables():
         assert listed[variable.name] == variable.default.split(" (")[0]
+
+
+def test_env_example_copied_unchanged_changes_nothing(tmp_path):
+    text = (ROOT / ".env.example").read_text()
+    (tmp_path / ".env").write_text(text)
+    assert Settings().model_fields_set == set()
+    # A copy must not hide the embedded server, nor the defaults of a profile.
+    assert Settings(myia_profile="production").certification_concurrency == 5
+    (tmp_path / ".env").write_text(re.sub(r"^#(?=[A-Z_]+=)", "", text, flags=re.M))
+    assert Settings().to_environment() == Settings(_env_file=None).to_environment()
 
 
 def test_argument_beats_environment_beats_dotenv(tmp_path, monkeypatch):
