@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Cancellation", "QueueAdministration", "RateLimit"]
 
-#: Jobs touched by one script. Each costs up to 100 microseconds, for its labels and
-#: its place in the search index: 5 ms, where no script may hold the server for 10.
+#: Jobs moved by one script. Each costs up to 60 microseconds of the server's time: 3
+#: ms, where no script may hold it for 10, on a machine three times as slow.
 BATCH = 50
+#: Jobs deleted by one script: 130 microseconds each, for labels and reason in the search
+#: index, logs and result (``python -m tests.benchmarks.scale`` measures them).
+DELETE_BATCH = 20
 #: Ids moved between two lists by one script: they are only copied.
 MOVE_BATCH = 5000
 
@@ -172,8 +175,8 @@ class QueueAdministration(JobControl):
         removed: list[str] = []
         passed, first = 0, int(place != "paused")
         while True:
-            left = BATCH if limit is None else limit - len(removed)
-            batch = min(BATCH, left)
+            left = DELETE_BATCH if limit is None else limit - len(removed)
+            batch = min(DELETE_BATCH, left)
             gone, kept = self._run(
                 "clean", place, cut, batch, passed, first, self._now()
             )
@@ -201,9 +204,9 @@ class QueueAdministration(JobControl):
     def _drain_place(self, place: str) -> int:
         total = passed = 0
         while True:
-            gone, kept = self._run("drain", place, BATCH, passed, self._now())
+            gone, kept = self._run("drain", place, DELETE_BATCH, passed, self._now())
             total, passed = total + int(gone), passed + int(kept)
-            if gone + kept < BATCH:
+            if gone + kept < DELETE_BATCH:
                 return total
 
     def obliterate(self, *, force: bool = False) -> None:
@@ -226,7 +229,7 @@ class QueueAdministration(JobControl):
         while answer not in {0, _RUNNING}:
             if answer == _NOT_PAUSED:
                 self.pause()
-            answer = self._run("obliterate", BATCH, int(force), self._now())
+            answer = self._run("obliterate", DELETE_BATCH, int(force), self._now())
         if answer == _RUNNING:
             if not was_paused:
                 self.resume()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from myia_sdk.errors import QueueError
 from myia_sdk.queue.job import (
+    FINISHED_STATES,
     LABEL_PREFIX,
     LISTING,
     Job,
@@ -40,6 +41,9 @@ Labeller = Callable[[Job], Mapping[str, str]]
 LOOK_AT_ONCE = 250
 #: Jobs looked at when no index narrows the search; newest first.
 SCAN_LIMIT = 20_000
+#: A job ends after it was created, as far as the clocks of other clients agree with
+#: the server's; how far they may be apart, milliseconds.
+CLOCKS_APART_MS = 300_000
 #: Events read in search of jobs that other clients added.
 HEAL_AT_ONCE = 1_000
 
@@ -117,7 +121,7 @@ class JobSearcher(JobReader):
 
         The cost follows the rarest label or word asked for, not the size of the
         queue. Without any, the newest 20,000 jobs of each state are looked through,
-        in the order of their state.
+        in the order of their state; of ended jobs only those that ended after `since`.
 
         Parameters
         ----------
@@ -206,14 +210,9 @@ class JobSearcher(JobReader):
     ) -> Iterator[Job]:
         """Jobs of an index; entries whose job is gone or changed are dropped."""
         bounds = (query.since, query.until)
-        low, high = bounds if not newest_first else bounds[::-1]
-        order = ("REV",) if newest_first else ()
         place = 0
         while True:
-            ids = self.command(
-                "ZRANGE", key, low, high, "BYSCORE", *order,
-                "LIMIT", place, LOOK_AT_ONCE,
-            )  # fmt: skip
+            ids = self._by_score(key, place, *bounds, newest_first=newest_first)
             jobs = self.jobs(ids, wanted)
             stale = [
                 one
@@ -224,6 +223,20 @@ class JobSearcher(JobReader):
             yield from (job for job in jobs if job is not None)
             if len(ids) < LOOK_AT_ONCE:
                 return
+
+    def _by_score(
+        self,
+        key: str,
+        start: int,
+        low: int,
+        high: int | str,
+        *,
+        newest_first: bool,
+    ) -> list[str]:
+        bounds = (high, low) if newest_first else (low, high)
+        order = ("REV",) if newest_first else ()
+        window = ("LIMIT", start, LOOK_AT_ONCE)
+        return list(self.command("ZRANGE", key, *bounds, "BYSCORE", *order, *window))
 
     def _is_indexed(self, key: str, job: Job) -> bool:
         """Whether the job still has what the index says; unread labels count."""
@@ -246,17 +259,26 @@ class JobSearcher(JobReader):
         """Jobs found by looking through the states asked for."""
         found: list[Job] = []
         for state in sorted(query.states):
-            jobs = self._pages(state, wanted, newest_first=newest_first)
+            jobs = self._pages(state, wanted, query.since, newest_first=newest_first)
             found.extend(islice(filter(query.accepts, jobs), limit))
         found.sort(key=_creation, reverse=newest_first)
         return found[:limit]
 
     def _pages(
-        self, state: JobState, wanted: Collection[str], *, newest_first: bool
+        self,
+        state: JobState,
+        wanted: Collection[str],
+        since: int,
+        *,
+        newest_first: bool,
     ) -> Iterator[Job]:
         for start in range(0, SCAN_LIMIT, LOOK_AT_ONCE):
-            stop = start + LOOK_AT_ONCE - 1
-            ids = self._ids(state, start, stop, newest_first=newest_first)
+            if since and state in FINISHED_STATES:
+                key, low = self.keys.base + state, since - CLOCKS_APART_MS
+                ids = self._by_score(key, start, low, "+inf", newest_first=newest_first)
+            else:
+                stop = start + LOOK_AT_ONCE - 1
+                ids = self._ids(state, start, stop, newest_first=newest_first)
             yield from (job for job in self.jobs(ids, wanted) if job is not None)
             if len(ids) < LOOK_AT_ONCE:
                 return

@@ -3,7 +3,9 @@
 Run ``python -m tests.benchmarks.scale``; ``--sizes 100 10000`` for a short one. It
 starts a server of its own, fills it through pipelines and prints one table: the
 median time of each operation by queue size and the ratio of the largest to the
-smallest, the longest script, and the memory of a waiting job beside BullMQ's.
+smallest, what each script of the bulk operations costs the server (its CPU time is
+what a quiet machine would show as wall time), and the memory of a waiting job beside
+BullMQ's.
 """
 
 from __future__ import annotations
@@ -17,16 +19,14 @@ import statistics
 import subprocess
 import tempfile
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import myia_sdk.queue
 from myia_sdk.queue.administration import QueueAdministration
 from myia_sdk.queue.connection import ConnectionOptions, connect
 from myia_sdk.queue.identifiers import new_job_id
 from myia_sdk.queue.job import JobOptions, JobState, NewJob
 from myia_sdk.queue.payload import encode_json
-from myia_sdk.queue.scripts import script
 from myia_sdk.queue.store import JobStore
 from tests.conftest import TEST_SERVER, RedisServer, free_port
 
@@ -34,9 +34,10 @@ LEASE = timedelta(minutes=5)
 RARE = 25
 #: Jobs added by the store itself; see `fill`.
 ADDED = 10_000
+#: Jobs of full size on which bulk operations are tried.
+RICH = 5_000
 DATA = {"model": {"name": "credit", "artifact": "sha256:" + "0" * 64}, "suite": "base"}
 INTEROP = Path(__file__).parents[1] / "interop"
-SCRIPTS = Path(myia_sdk.queue.__file__).parent / "scripts"
 NODE_ADD = """
 const { Queue } = require(process.argv[1] + '/bullmq');
 const [host, port, password, name, count, data, ids] = process.argv.slice(2);
@@ -59,7 +60,7 @@ def start_server(folder: Path) -> RedisServer:
         folder,
         free_port(),
         secrets.token_hex(8),
-        extra=("--appendonly", "no", "--slowlog-log-slower-than", "1000"),
+        extra=("--appendonly", "no"),
     )
     server.start()
     return server
@@ -172,43 +173,107 @@ def finish_some(store: JobStore, count: int = 200) -> float:
     return median_ms(one, count)
 
 
-def heavy_operations(store: JobStore, size: int) -> None:
-    """Operations on everything, which must go in short steps."""
-    store.redis.delete(store.keys.completed, store.keys.failed, store.keys.delayed)
-    store.redis.delete(store.keys.prioritized, store.keys.active)
-    store.add_many([NewJob(name="certify", data=DATA)] * 100)
-    some = min(size, 20_000)
-    ids = store.redis.lrange(store.keys.wait, 0, some - 1)
-    store.redis.ltrim(store.keys.wait, some, -1)
-    due = (store.clock() - 1000) * 4096
-    for first in range(0, some, 5_000):
-        store.redis.zadd(
-            store.keys.delayed, dict.fromkeys(ids[first : first + 5_000], due)
-        )
-    for _ in range(some // 250 + 1):
-        store.claim("due", LEASE)
+class Metered(JobStore):
+    """A store that notes what each script costs the server: CPU and wall time, ms."""
+
+    def __init__(self, store: JobStore) -> None:
+        super().__init__(store.redis, store.queue, store.prefix)
+        self.cpu: dict[str, list[float]] = {}
+        self.wall: dict[str, list[float]] = {}
+        self.label = ""
+
+    def run(self, name: str, *arguments: object) -> object:
+        before, begun = self._server_cpu(), time.perf_counter()
+        answer = super().run(name, *arguments)
+        wall = time.perf_counter() - begun
+        cpu = self._server_cpu() - before
+        label = self.label or name
+        self.cpu.setdefault(label, []).append(cpu * 1000)
+        self.wall.setdefault(label, []).append(wall * 1000)
+        return answer
+
+    def _server_cpu(self) -> float:
+        found = self.redis.info("cpu")
+        kinds = ("used_cpu_user_main_thread", "used_cpu_sys_main_thread")
+        return sum(found[kind] for kind in kinds)
+
+
+def heavy_operations(plain: JobStore, size: int) -> Metered:
+    """Operations on many jobs, which must go in short steps.
+
+    Their sets have `size` members; of these the `RICH` oldest are full-grown jobs, with
+    labels, a result, a stack trace and a log, and those are retried, cleaned, promoted
+    and drained.
+    """
+    store = Metered(plain)
+    keys, redis = store.keys, store.redis
     admin = QueueAdministration(store)
+    redis.delete(keys.active)
     admin.pause()
     admin.resume()
+    some = min(size, RICH)
+    grow_up(plain, redis.zrange(keys.failed, 0, some - 1))
+    cut = int(redis.zrange(keys.failed, some - 1, some - 1, withscores=True)[0][1])
+    admin.retry_all(finished_before=datetime.fromtimestamp(cut / 1000, UTC))
+    grow_up(plain, redis.zrange(keys.completed, 0, some - 1))
+    admin.clean(timedelta(0), some, JobState.COMPLETED)
+    redis.delete(keys.delayed, keys.wait, keys.prioritized)
+    for move in (admin.promote_all, lambda: store.claim("due", LEASE)):
+        ids = write(plain, range(some))
+        grow_up(plain, ids)
+        redis.delete(keys.wait)
+        due = (store.clock() - 1000) * 4096
+        redis.zadd(keys.delayed, dict.fromkeys(ids, due))
+        store.label = "" if move == admin.promote_all else "claim, all due at once"
+        while redis.zcard(keys.delayed):
+            move()
+    store.label = ""
+    redis.sadd(keys.stalled, *redis.lrange(keys.active, 0, -1))
+    redis.delete(*(keys.lock(one) for one in redis.lrange(keys.active, 0, -1)))
+    store.check_stalled(timedelta(milliseconds=1), 100)
     admin.drain(delayed=True)
+    grow_up(plain, write(plain, range(some)))
+    redis.delete(keys.completed, keys.failed)
+    admin.obliterate(force=True)
+    return store
 
 
-def longest_scripts(store: JobStore) -> list[tuple[float, str]]:
-    found = []
-    for entry in store.redis.slowlog_get(100):
-        command = entry["command"]
-        text = command.decode() if isinstance(command, bytes) else command
-        if text.startswith(("EVALSHA", "MULTI", "EXEC")):
-            found.append((entry["duration"] / 1000, script_name(text)))
-    return sorted(found, reverse=True)[:3]
+def grow_up(store: JobStore, ids: list[str]) -> None:
+    """Give jobs what a certification leaves: about 8 kB."""
+    now = store.clock()
+    ended = {
+        "returnvalue": json.dumps({"checks": ["x" * 100] * 50}),
+        "stacktrace": json.dumps(["File x, line 1\n" * 100]),
+        "failedReason": "EndpointError: the model did not answer within thirty seconds",
+        "finishedOn": now,
+    }
+    more = {f"kind{n}": f"value{n}" for n in range(6)}
+    with store.redis.pipeline(transaction=False) as pipe:
+        for one in ids:
+            labels = {f"label:{name}": text for name, text in more.items()}
+            pipe.hset(store.keys.job(one), mapping=ended | labels)
+            pipe.rpush(store.keys.logs(one), *["a line of the log"] * 30)
+        for name, text in more.items():
+            index = store.keys.sdk("index", name, text)
+            pipe.zadd(index, dict.fromkeys(ids, now))
+        pipe.execute()
 
 
-def script_name(command: str) -> str:
-    parts = command.split()
-    if parts[0] != "EVALSHA":
-        return parts[0]
-    names = {script(path.stem).sha: path.stem for path in SCRIPTS.glob("*.lua")}
-    return names.get(parts[1], parts[1])
+def report_scripts(store: Metered, size: int) -> None:
+    head = f"{'script':<24}{'calls':>7}{'CPU p50':>9}{'p99':>7}{'max':>7}"
+    print(f"\n{head}{'wall p99':>10}{'max':>7}   ms, {size:,} jobs")
+    for name, cpu in sorted(store.cpu.items()):
+        low, high, most = middle_and_ends(cpu)
+        _, wall_high, wall_most = middle_and_ends(store.wall[name])
+        print(
+            f"{name:<24}{len(cpu):>7}{low:>9.2f}{high:>7.2f}{most:>7.2f}"
+            f"{wall_high:>10.2f}{wall_most:>7.2f}"
+        )
+
+
+def middle_and_ends(values: list[float]) -> tuple[float, float, float]:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)], ordered[-1]
 
 
 def memory_per_job(server: RedisServer, count: int = 20_000) -> dict[str, float]:
@@ -268,14 +333,11 @@ def _report(server: RedisServer, sizes: list[int]) -> None:
         store = JobStore(client, "scale")
         rate = fill(store, size)
         print(f"{size:>9,} jobs in line ({rate:,.0f} a second through add_many)")
-        client.slowlog_reset()
         costs = measure(store, size)
         costs["claim and complete"] = finish_some(store)
         for name, cost in costs.items():
             table.setdefault(name, {})[size] = cost
-        heavy_operations(store, size)
-        for ms, command in longest_scripts(store):
-            print(f"{'':>9} slow: {ms:.1f} ms {command}")
+        report_scripts(heavy_operations(store, size), size)
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
     print(f"\nmedian, ms, on {TEST_SERVER}, load {load:.1f} per core")
     print(f"{'':<30}" + "".join(f"{size:>12,}" for size in sizes) + f"{'ratio':>8}")

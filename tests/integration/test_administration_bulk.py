@@ -91,7 +91,7 @@ def test_pause_and_resume_keep_every_job_and_its_order(store, administration, fi
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    for name in ("BATCH", "MOVE_BATCH"):
+    for name in ("BATCH", "DELETE_BATCH", "MOVE_BATCH"):
         monkeypatch.setattr(module, name, 3)
 
 

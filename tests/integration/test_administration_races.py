@@ -187,7 +187,7 @@ def test_races_keep_every_invariant(
     redis_server, queue_name, monkeypatch, seed, silently
 ):
     # Small batches: more places for others to come in between.
-    for name in ("BATCH", "MOVE_BATCH"):
+    for name in ("BATCH", "DELETE_BATCH", "MOVE_BATCH"):
         monkeypatch.setattr(module, name, 2)
     if seed == "random":
         seed = random.randrange(10**6)

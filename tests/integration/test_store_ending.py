@@ -232,7 +232,7 @@ def test_logs_of_forgotten_jobs_go_with_them(store):
 
 
 def test_long_backlog_of_finished_jobs_is_forgotten_in_bounded_steps(store):
-    for _ in range(120):
+    for _ in range(40):
         run_one(store)
     run_one(store, remove_on_complete=Retention(count=5))
     assert store.counts()[JobState.COMPLETED] == 21
