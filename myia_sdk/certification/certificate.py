@@ -12,29 +12,31 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, Self
 
 from myia_sdk.certification.envelope import Envelope, envelope_of, parse_object
 from myia_sdk.certification.records import JSON, json_safe
 from myia_sdk.certification.report import Report, Verdict
-from myia_sdk.certification.revocation import RevocationKind, RevocationList
+from myia_sdk.certification.revocation import RevocationList
 from myia_sdk.certification.statement import (
     EXTENSION,
     PAYLOAD_TYPE,
-    PREDICATE_TYPE,
     RESULTS,
-    STATEMENT_TYPE,
     build_statement,
     read_moment,
 )
 from myia_sdk.certification.subjects import Subject
+from myia_sdk.certification.verification import (
+    Verification,
+    require_predicate,
+    require_subject,
+    require_unrevoked,
+    require_validity,
+)
 from myia_sdk.errors import (
     CertificateError,
-    CertificateExpiredError,
-    CertificateRevokedError,
     NotCertifiedError,
     WrongPredicateError,
-    WrongSubjectError,
 )
 
 if TYPE_CHECKING:
@@ -43,33 +45,8 @@ if TYPE_CHECKING:
 
 #: The original system's validity of a certification.
 DEFAULT_VALIDITY = timedelta(days=7)
-#: How far the clocks of issuer and verifier may differ.
-CLOCK_SKEW = timedelta(minutes=5)
 
 _BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
-#: Payload types under which in-toto statements are signed.
-_PAYLOAD_TYPES = frozenset({PAYLOAD_TYPE, "application/vnd.in-toto.test-result+json"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
-    """What was found true about a certificate."""
-
-    verdict: Verdict
-    #: The trusted key that signed.
-    key: PublicKey
-    #: ``False`` when no subject was presented, so that the certificate may be about
-    #: any model.
-    is_subject_checked: bool
-    #: Whether the issuer signed with a key made for want of a configured one.
-    is_development: bool
-    issued_at: datetime
-    expires_at: datetime
-
-    @property
-    def is_certified(self) -> bool:
-        """Whether the verdict is ``certified``; a quality warning is not."""
-        return self.verdict is Verdict.CERTIFIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +152,11 @@ class Certificate:
             All this holds, but the verdict is not accepted.
         """
         key = self.envelope.verify(keys)
-        self._require_predicate()
+        require_predicate(self)
         if subject is not None:
-            self._require_subject(subject)
-        issued_at, expires_at = self._require_validity(now or datetime.now(UTC))
-        self._require_unrevoked(key, revoked or RevocationList())
+            require_subject(self, subject)
+        issued_at, expires_at = require_validity(self, now or datetime.now(UTC))
+        require_unrevoked(self, key, revoked or RevocationList())
         accepted = tuple(accept)
         if self.verdict not in accepted:
             raise NotCertifiedError(
@@ -228,7 +205,7 @@ class Certificate:
     @property
     def descriptor(self) -> dict[str, JSON] | None:
         """The description whose digest is the subject, for an endpoint."""
-        value = self._extension().get("subjectDescriptor")
+        value = self.extension.get("subjectDescriptor")
         if not isinstance(value, Mapping):
             return None
         return {str(key): json_safe(item) for key, item in value.items()}
@@ -236,23 +213,23 @@ class Certificate:
     @property
     def job_id(self) -> str | None:
         """The job that the certificate claims to come from."""
-        value = self._extension().get("jobId")
+        value = self.extension.get("jobId")
         return value if isinstance(value, str) else None
 
     @property
     def issued_at(self) -> datetime | None:
         """Claimed time of issue."""
-        return read_moment(self._extension().get("issuedOn"))
+        return read_moment(self.extension.get("issuedOn"))
 
     @property
     def expires_at(self) -> datetime | None:
         """Claimed end of validity."""
-        return read_moment(self._extension().get("expiresOn"))
+        return read_moment(self.extension.get("expiresOn"))
 
     @property
     def is_development(self) -> bool:
         """Whether the issuer says that a development key signed."""
-        return self._extension().get("assuranceLevel") == "development"
+        return self.extension.get("assuranceLevel") == "development"
 
     def to_record(self) -> dict[str, JSON]:
         """Return the JSON object of the envelope."""
@@ -306,91 +283,11 @@ class Certificate:
         predicate = self.statement.get("predicate")
         return predicate if isinstance(predicate, Mapping) else {}
 
-    def _extension(self) -> Mapping[str, object]:
+    @property
+    def extension(self) -> Mapping[str, object]:
+        """The extension object of the predicate, empty when there is none."""
         extension = self._predicate().get(EXTENSION)
         return extension if isinstance(extension, Mapping) else {}
-
-    def _require_predicate(self) -> None:
-        if self.envelope.payload_type not in _PAYLOAD_TYPES:
-            raise WrongPredicateError(
-                f"The signed bytes are of type {self.envelope.payload_type!r}; "
-                f"a certificate's are {PAYLOAD_TYPE!r}."
-            )
-        for key, wanted in (
-            ("_type", STATEMENT_TYPE),
-            ("predicateType", PREDICATE_TYPE),
-        ):
-            if self.statement.get(key) != wanted:
-                raise WrongPredicateError(
-                    f"The statement's {key!r} is {self.statement.get(key)!r}; "
-                    f"a certificate's is {wanted!r}."
-                )
-        claimed = self._extension().get("verdict")
-        if claimed != self.verdict.value:
-            raise WrongPredicateError(
-                f"The certificate contradicts itself: its result means "
-                f"{self.verdict.value!r}, its extension says {claimed!r}."
-            )
-        described = self.descriptor
-        if described is not None:
-            subject = Subject.of_descriptor("", described)
-            if subject.sha256 not in {claim.sha256 for claim in self.subjects}:
-                raise WrongPredicateError(
-                    "The certificate contradicts itself: the description of the "
-                    "endpoint in it is not what its subject's digest stands for."
-                )
-
-    def _require_subject(self, presented: Subject) -> None:
-        claimed = self.subjects
-        if presented.sha256 not in {subject.sha256 for subject in claimed}:
-            about = ", ".join(f"{one.name} ({one.sha256[:16]}...)" for one in claimed)
-            raise WrongSubjectError(
-                f"The certificate is about {about or 'nothing'}; presented was "
-                f"{presented.name} ({presented.sha256[:16]}...). It says nothing "
-                "about this model."
-            )
-
-    def _require_validity(self, now: datetime) -> tuple[datetime, datetime]:
-        issued_at, expires_at = self.issued_at, self.expires_at
-        if issued_at is None or expires_at is None:
-            raise CertificateExpiredError(
-                "The certificate does not say from when to when it is valid; "
-                "without both times it is not accepted."
-            )
-        if now + CLOCK_SKEW < issued_at:
-            raise CertificateExpiredError(
-                f"The certificate is valid from {issued_at.isoformat()} on; it is "
-                f"{now.isoformat()} now. Compare the clocks."
-            )
-        if now >= expires_at:
-            raise CertificateExpiredError(
-                f"The certificate expired at {expires_at.isoformat()}; "
-                "certify the model again."
-            )
-        return issued_at, expires_at
-
-    def _require_unrevoked(self, key: PublicKey, revoked: RevocationList) -> None:
-        identifiers = [
-            (RevocationKind.CERTIFICATE, self.id),
-            (RevocationKind.KEY, key.key_id),
-            *((RevocationKind.SUBJECT, subject.sha256) for subject in self.subjects),
-        ]
-        for kind, identifier in identifiers:
-            entry = revoked.find(kind, identifier)
-            if entry is not None:
-                _refuse_revoked(kind, entry.revoked_at, entry.reason)
-
-
-def _refuse_revoked(kind: RevocationKind, at: datetime, reason: str) -> NoReturn:
-    words = {
-        RevocationKind.CERTIFICATE: "The certificate",
-        RevocationKind.KEY: "The key that signed the certificate",
-        RevocationKind.SUBJECT: "The certified model",
-    }
-    why = f": {reason}" if reason else ""
-    raise CertificateRevokedError(
-        f"{words[kind]} was revoked at {at.isoformat()}{why}."
-    )
 
 
 def _subject(entry: object) -> Subject | None:

@@ -25,6 +25,10 @@ _MAX_NUMBER = 1e9
 _MAX_CAUSES = 5
 
 
+_CLIENT_ERRORS = range(400, 500)
+_TOO_MANY_REQUESTS = 429
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
     """What an error means for the measurement."""
@@ -39,6 +43,19 @@ class Diagnosis:
     code: str | None = None
     #: How long the provider asks to wait.
     retry_after: timedelta | None = None
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the endpoint found fault with the request itself: 400 to 499.
+
+        Not 429, which finds fault with its time.
+        """
+        return self.status in _CLIENT_ERRORS and self.status != _TOO_MANY_REQUESTS
+
+    @property
+    def is_server_fault(self) -> bool:
+        """Whether the endpoint answered with a status that is no refusal."""
+        return self.status is not None and self.status not in _CLIENT_ERRORS
 
 
 def diagnose(exception: BaseException, *, now: datetime | None = None) -> Diagnosis:

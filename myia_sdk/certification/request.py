@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from myia_sdk.certification.records import JSON, RecordReader, json_safe
@@ -28,19 +28,11 @@ ModelKind = Literal[
     "openai-embedding",
     "python-embedding",
 ]
-MODEL_KINDS: tuple[str, ...] = (
-    "sklearn",
-    "onnx",
-    "python",
-    "openai",
-    "bedrock",
-    "openai-embedding",
-    "python-embedding",
-)
+MODEL_KINDS: tuple[str, ...] = get_args(ModelKind)
 
 #: What a model does and a suite measures.
 Family = Literal["classifier", "regressor", "chat", "embedding"]
-FAMILIES: tuple[str, ...] = ("classifier", "regressor", "chat", "embedding")
+FAMILIES: tuple[str, ...] = get_args(Family)
 
 _REQUIRED: dict[str, tuple[str, ...]] = {
     "sklearn": ("artifact",),

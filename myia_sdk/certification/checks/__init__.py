@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -24,7 +25,7 @@ from myia_sdk.certification.samples import SampleLog
 from myia_sdk.errors import SuiteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
 
@@ -122,6 +123,10 @@ class CheckContext:
         return np.random.default_rng([self.seed, int.from_bytes(digest[:8], "big")])
 
 
+#: What `check` registers.
+CheckFunction = Callable[[CheckContext], Measurement]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """A registered check."""
@@ -130,7 +135,7 @@ class Check:
     version: str
     title: str
     kinds: tuple[str, ...]
-    run: Callable[[CheckContext], Measurement]
+    run: CheckFunction
     #: The parameters the check understands, with their defaults.
     params: Mapping[str, JSON] = field(default_factory=dict)
     #: Threshold where the suite gives none.
@@ -154,9 +159,7 @@ def check(
     threshold: Threshold | None = None,
     material: object = None,
     effort: EffortOf | None = None,
-) -> Callable[
-    [Callable[[CheckContext], Measurement]], Callable[[CheckContext], Measurement]
-]:
+) -> Callable[[CheckFunction], CheckFunction]:
     """Register a function as a check.
 
     Parameters
@@ -194,9 +197,7 @@ def check(
             f"give some of {', '.join(FAMILIES)}."
         )
 
-    def register(
-        function: Callable[[CheckContext], Measurement],
-    ) -> Callable[[CheckContext], Measurement]:
+    def register(function: CheckFunction) -> CheckFunction:
         registered = Check(
             id=check_id,
             version=version,

@@ -16,6 +16,7 @@ from myia_sdk.errors import SuiteError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from myia_sdk.certification.checks import CheckFunction
     from myia_sdk.certification.models import ChatEvent, ChatModel
     from myia_sdk.certification.records import JSON
     from myia_sdk.certification.retrying import Retry, RetryPolicy
@@ -167,11 +168,7 @@ def refuses(error: Exception) -> bool:
     return diagnose(error).status in _REFUSING_STATUSES
 
 
-def needs(
-    ability: str, *parameters: str
-) -> Callable[
-    [Callable[[CheckContext], Measurement]], Callable[[CheckContext], Measurement]
-]:
+def needs(ability: str, *parameters: str) -> Callable[[CheckFunction], CheckFunction]:
     """Guard a check whose requests an endpoint may be unable to take.
 
     An endpoint that refuses the parameters has failed if it declared the ability, in
@@ -186,9 +183,7 @@ def needs(
         Request parameters that the adapter's protocol must have.
     """
 
-    def guard(
-        check: Callable[[CheckContext], Measurement],
-    ) -> Callable[[CheckContext], Measurement]:
+    def guard(check: CheckFunction) -> CheckFunction:
         @wraps(check)
         def guarded(context: CheckContext) -> Measurement:
             absent = sorted(unsupported(context).intersection(parameters))
@@ -237,6 +232,18 @@ def request_timeout(context: CheckContext) -> float:
     """Seconds that a request of this run may take."""
     value = context.request.parameters.get("request_timeout")
     return float(value) if isinstance(value, int | float) and value else REQUEST_TIMEOUT
+
+
+def any_text(reply: Reply) -> Measurement:
+    """Judge an answer by its having any text at all."""
+    is_text = bool(reply.text.strip())
+    reply.judged(is_good=is_text)
+    return Measurement(
+        value=float(is_text),
+        n=1,
+        message=f"{len(reply.text)} characters came back.",
+        retries=retries_of([reply]),
+    )
 
 
 def retries_of(replies: Sequence[Reply]) -> int:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 _KINDS = ("embedding",)
 #: How far the length of a vector that should be 1 may be from it.
 _UNIT_TOLERANCE = 1e-3
-_CLIENT_ERRORS = range(400, 500)
-_TOO_MANY_REQUESTS = 429
 _UNICODE = "Ünïcödé 漢字 عربى 🙂 \u200b e\u0301"
 
 
@@ -196,12 +194,11 @@ def _reaction(
     try:
         vectors = embed(context, texts, retry=NO_RETRIES)
     except Exception as exc:
-        status = diagnose(exc).status
-        is_refusal = status in _CLIENT_ERRORS and status != _TOO_MANY_REQUESTS
-        if is_refusal or isinstance(exc, ValueError):
-            return may_refuse, f"refused ({status or type(exc).__name__})"
-        if status is not None and status not in _CLIENT_ERRORS:
-            return False, f"answered with {status}"
+        found = diagnose(exc)
+        if found.is_refusal or isinstance(exc, ValueError):
+            return may_refuse, f"refused ({found.status or type(exc).__name__})"
+        if found.is_server_fault:
+            return False, f"answered with {found.status}"
         raise
     if not np.isfinite(vectors).all():
         return False, "vectors that are not finite"

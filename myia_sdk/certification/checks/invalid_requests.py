@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from myia_sdk.certification.records import JSON
 
-_CLIENT_ERRORS = range(400, 500)
-_TOO_MANY_REQUESTS = 429
-
 
 @check(
     "invalid-request",
@@ -91,13 +88,13 @@ def _reaction(
     try:
         reply = ask(context, messages, parameters, retry=NO_RETRIES)
     except Exception as exc:
-        status = diagnose(exc).status
+        diagnosis = diagnose(exc)
         if type(exc).__name__ == "ParamValidationError":
             return "not sent"
-        if status in _CLIENT_ERRORS and status != _TOO_MANY_REQUESTS:
-            return f"refused with {status}"
-        if status is not None and status not in _CLIENT_ERRORS:
-            return f"answered with {status}"
+        if diagnosis.is_refusal:
+            return f"refused with {diagnosis.status}"
+        if diagnosis.is_server_fault:
+            return f"answered with {diagnosis.status}"
         if "imeout" in type(exc).__name__:
             return f"no answer within {timeout:g} s"
         raise

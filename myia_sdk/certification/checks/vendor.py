@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from myia_sdk.certification.checks import CheckContext, Measurement, check
 from myia_sdk.certification.checks.asking import (
+    any_text,
     ask,
     is_declared,
     needs,
@@ -22,6 +23,8 @@ from myia_sdk.certification.report import Outcome, Threshold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from myia_sdk.certification.checks import CheckFunction
 
 _KINDS = ("chat",)
 _ALL = Threshold(comparator=">=", passed=1.0)
@@ -37,12 +40,8 @@ _CHOICES = 2
 
 def _only(
     *vendors: str,
-) -> Callable[
-    [Callable[[CheckContext], Measurement]], Callable[[CheckContext], Measurement]
-]:
-    def guard(
-        function: Callable[[CheckContext], Measurement],
-    ) -> Callable[[CheckContext], Measurement]:
+) -> Callable[[CheckFunction], CheckFunction]:
+    def guard(function: CheckFunction) -> CheckFunction:
         @wraps(function)
         def guarded(context: CheckContext) -> Measurement:
             vendor = (context.request.model.vendor or "").lower()
@@ -74,13 +73,7 @@ def anthropic_system_message(context: CheckContext) -> Measurement:
         {"role": "system", "content": "You are a helpful assistant."},
         {"role": "user", "content": "Hi"},
     ]
-    reply = ask(context, conversation, {"max_tokens": 100})
-    return Measurement(
-        value=float(bool(reply.text.strip())),
-        n=1,
-        message=f"{len(reply.text)} characters came back.",
-        retries=retries_of([reply]),
-    )
+    return any_text(ask(context, conversation, {"max_tokens": 100}))
 
 
 @check(
