@@ -2,13 +2,11 @@
 
 Libraries are recognised by the names of their classes and by the attributes that
 carry status and code, so none of them is imported here. Message patterns are used
-only where nothing else speaks, and never look for bare numbers: a request id holding
-"403" or a time of "1429 ms" says nothing.
+only where nothing else speaks.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,15 +14,24 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from myia_sdk.certification.categories import ErrorCategory
+from myia_sdk.certification.error_signs import (
+    CODES,
+    MALFORMED,
+    MISSING_MODEL,
+    PATTERNS,
+    PROVISIONING,
+    STATUSES,
+    TYPES,
+)
 
 _C = ErrorCategory
+#: Categories that a provider uses for more than one cause; its words tell which.
+_REFINABLE = frozenset({_C.PERMISSION_ERROR, _C.CONFIGURATION_ERROR, _C.UNAVAILABLE})
 
 #: Greater numbers in a header are taken for nonsense.
 _MAX_NUMBER = 1e9
 #: How far a chain of causes is followed.
 _MAX_CAUSES = 5
-
-
 _CLIENT_ERRORS = range(400, 500)
 _TOO_MANY_REQUESTS = 429
 
@@ -92,8 +99,8 @@ def _by_evidence(exception: BaseException) -> ErrorCategory | None:
         return ErrorCategory(stated)
     code, status = _code(exception), _status(exception)
     text = str(exception)
-    if code is not None and code in _CODES:
-        return _refined(_CODES[code], text)
+    if code is not None and code in CODES:
+        return _refined(CODES[code], text)
     if status is not None and status >= HTTPStatus.BAD_REQUEST:
         return _refined(_by_status(status), text)
     return _by_type(exception)
@@ -113,7 +120,7 @@ def _complete(
 
 
 def _by_status(status: int) -> ErrorCategory:
-    known = _STATUSES.get(status)
+    known = STATUSES.get(status)
     if known is not None:
         return known
     is_outage = status >= HTTPStatus.INTERNAL_SERVER_ERROR
@@ -122,14 +129,14 @@ def _by_status(status: int) -> ErrorCategory:
 
 def _by_type(exception: BaseException) -> ErrorCategory | None:
     for class_ in type(exception).__mro__:
-        found = _TYPES.get(class_.__name__)
+        found = TYPES.get(class_.__name__)
         if found is not None:
             return found
     return None
 
 
 def _by_words(text: str) -> ErrorCategory | None:
-    for category, pattern in _PATTERNS:
+    for category, pattern in PATTERNS:
         if pattern.search(text):
             return category
     return None
@@ -137,9 +144,9 @@ def _by_words(text: str) -> ErrorCategory | None:
 
 def _refined(category: ErrorCategory, text: str) -> ErrorCategory:
     """Tell access that was never granted, or a missing model, from a bad request."""
-    if category in _REFINABLE and _PROVISIONING.search(text):
+    if category in _REFINABLE and PROVISIONING.search(text):
         return _C.PROVISIONING_REQUIRED
-    if category is _C.CONFIGURATION_ERROR and _MISSING_MODEL.search(text):
+    if category is _C.CONFIGURATION_ERROR and MISSING_MODEL.search(text):
         return _C.UNAVAILABLE
     return category
 
@@ -220,188 +227,4 @@ def _number(value: object) -> float | None:
 
 def _is_malformed(exception: BaseException) -> bool:
     names = {class_.__name__ for class_ in type(exception).__mro__}
-    return not names.isdisjoint(_MALFORMED)
-
-
-_STATUSES: Mapping[int, ErrorCategory] = {
-    401: _C.AUTHENTICATION_ERROR,
-    402: _C.PROVISIONING_REQUIRED,
-    403: _C.PERMISSION_ERROR,
-    404: _C.UNAVAILABLE,
-    408: _C.TIMEOUT,
-    409: _C.TEMPORARILY_UNAVAILABLE,
-    410: _C.UNAVAILABLE,
-    425: _C.TEMPORARILY_UNAVAILABLE,
-    429: _C.RATE_LIMIT,
-    501: _C.CONFIGURATION_ERROR,
-    504: _C.TIMEOUT,
-    524: _C.TIMEOUT,
-}
-
-#: Error codes of AWS services and of OpenAI-compatible servers.
-_CODES: Mapping[str, ErrorCategory] = {
-    "ResourceNotFoundException": _C.UNAVAILABLE,
-    "ModelNotFoundException": _C.UNAVAILABLE,
-    "model_not_found": _C.UNAVAILABLE,
-    "AccessDeniedException": _C.PERMISSION_ERROR,
-    "AccessDenied": _C.PERMISSION_ERROR,
-    "UnauthorizedException": _C.PERMISSION_ERROR,
-    "UnrecognizedClientException": _C.AUTHENTICATION_ERROR,
-    "InvalidClientTokenId": _C.AUTHENTICATION_ERROR,
-    "InvalidAccessKeyId": _C.AUTHENTICATION_ERROR,
-    "InvalidSignatureException": _C.AUTHENTICATION_ERROR,
-    "SignatureDoesNotMatch": _C.AUTHENTICATION_ERROR,
-    "IncompleteSignature": _C.AUTHENTICATION_ERROR,
-    "MissingAuthenticationToken": _C.AUTHENTICATION_ERROR,
-    "ExpiredToken": _C.AUTHENTICATION_ERROR,
-    "ExpiredTokenException": _C.AUTHENTICATION_ERROR,
-    "RequestExpired": _C.AUTHENTICATION_ERROR,
-    "invalid_api_key": _C.AUTHENTICATION_ERROR,
-    "ValidationException": _C.CONFIGURATION_ERROR,
-    "InvalidParameterException": _C.CONFIGURATION_ERROR,
-    "ConflictException": _C.CONFIGURATION_ERROR,
-    "context_length_exceeded": _C.CONFIGURATION_ERROR,
-    "insufficient_quota": _C.PROVISIONING_REQUIRED,
-    "billing_not_active": _C.PROVISIONING_REQUIRED,
-    "Throttling": _C.RATE_LIMIT,
-    "ThrottlingException": _C.RATE_LIMIT,
-    "TooManyRequestsException": _C.RATE_LIMIT,
-    "ServiceQuotaExceededException": _C.RATE_LIMIT,
-    "RequestLimitExceeded": _C.RATE_LIMIT,
-    "rate_limit_exceeded": _C.RATE_LIMIT,
-    "ModelTimeoutException": _C.TIMEOUT,
-    "RequestTimeout": _C.TIMEOUT,
-    "RequestTimeoutException": _C.TIMEOUT,
-    "ServiceUnavailable": _C.TEMPORARILY_UNAVAILABLE,
-    "ServiceUnavailableException": _C.TEMPORARILY_UNAVAILABLE,
-    "ModelNotReadyException": _C.TEMPORARILY_UNAVAILABLE,
-    "ModelErrorException": _C.TEMPORARILY_UNAVAILABLE,
-    "ModelStreamErrorException": _C.TEMPORARILY_UNAVAILABLE,
-    "InternalServerException": _C.TEMPORARILY_UNAVAILABLE,
-    "InternalFailure": _C.TEMPORARILY_UNAVAILABLE,
-    "InternalServerError": _C.TEMPORARILY_UNAVAILABLE,
-}
-
-#: Names of exception classes, most specific bases first in each class's own order.
-_TYPES: Mapping[str, ErrorCategory] = {
-    "APITimeoutError": _C.TIMEOUT,
-    "ConnectTimeoutError": _C.NETWORK_ERROR,
-    "ConnectTimeout": _C.NETWORK_ERROR,
-    "ReadTimeoutError": _C.TIMEOUT,
-    "TimeoutException": _C.TIMEOUT,
-    "TimeoutError": _C.TIMEOUT,
-    "APIConnectionError": _C.NETWORK_ERROR,
-    "EndpointConnectionError": _C.NETWORK_ERROR,
-    "ConnectionClosedError": _C.NETWORK_ERROR,
-    "ResponseStreamingError": _C.NETWORK_ERROR,
-    "HTTPClientError": _C.NETWORK_ERROR,
-    "TransportError": _C.NETWORK_ERROR,
-    "ConnectionError": _C.NETWORK_ERROR,
-    "IncompleteReadError": _C.NETWORK_ERROR,
-    "gaierror": _C.NETWORK_ERROR,
-    "SSLError": _C.NETWORK_ERROR,
-    "NoCredentialsError": _C.AUTHENTICATION_ERROR,
-    "PartialCredentialsError": _C.AUTHENTICATION_ERROR,
-    "CredentialRetrievalError": _C.AUTHENTICATION_ERROR,
-    "TokenRetrievalError": _C.AUTHENTICATION_ERROR,
-    "NoAuthTokenError": _C.AUTHENTICATION_ERROR,
-    "UnauthorizedSSOTokenError": _C.AUTHENTICATION_ERROR,
-    "SSOTokenLoadError": _C.AUTHENTICATION_ERROR,
-    "NoRegionError": _C.CONFIGURATION_ERROR,
-    "InvalidRegionError": _C.CONFIGURATION_ERROR,
-    "UnknownEndpointError": _C.CONFIGURATION_ERROR,
-    "EndpointResolutionError": _C.CONFIGURATION_ERROR,
-    "EndpointProviderError": _C.CONFIGURATION_ERROR,
-    "ParamValidationError": _C.CONFIGURATION_ERROR,
-    "ConfigurationError": _C.CONFIGURATION_ERROR,
-    "MissingExtraError": _C.CONFIGURATION_ERROR,
-    "ModelRejectedError": _C.CONFIGURATION_ERROR,
-    "ContentFilterFinishReasonError": _C.QUALITY_ISSUE,
-    "LengthFinishReasonError": _C.QUALITY_ISSUE,
-    "AssertionError": _C.QUALITY_ISSUE,
-    "JSONDecodeError": _C.UNKNOWN_ERROR,
-    "APIResponseValidationError": _C.UNKNOWN_ERROR,
-    "UnicodeDecodeError": _C.UNKNOWN_ERROR,
-    "MalformedAnswerError": _C.UNKNOWN_ERROR,
-}
-
-_MALFORMED = frozenset(
-    {
-        "APIResponseValidationError",
-        "JSONDecodeError",
-        "MalformedAnswerError",
-        "UnicodeDecodeError",
-    }
-)
-
-_REFINABLE = frozenset({_C.PERMISSION_ERROR, _C.CONFIGURATION_ERROR, _C.UNAVAILABLE})
-
-
-def _words(expression: str) -> re.Pattern[str]:
-    return re.compile(expression, re.IGNORECASE | re.DOTALL)
-
-
-_PROVISIONING = _words(
-    r"on-demand throughput|provisioned throughput|\bmodel access\b"
-    r"|access to the model\b|\bmodel\b.{0,80}\bnot enabled\b"
-    r"|\b(enable|request)\b.{0,40}\bmodel\b.{0,20}\baccess\b|provisioning.{0,20}required"
-)
-_MISSING_MODEL = _words(
-    r"\bmodel identifier is invalid\b|\bmodel\b.{0,80}\b(does not exist|not found)\b"
-    r"|\bno such model\b"
-)
-_PATTERNS: tuple[tuple[ErrorCategory, re.Pattern[str]], ...] = (
-    (_C.PROVISIONING_REQUIRED, _PROVISIONING),
-    (
-        _C.NETWORK_ERROR,
-        _words(
-            r"\bconnection (timed out|refused|reset|failed|aborted|closed)\b"
-            r"|\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT)\b|\bsocket hang up\b"
-            r"|\bnetwork (error|is unreachable|unreachable)\b"
-            r"|\bpeer closed connection\b"
-        ),
-    ),
-    (
-        _C.AUTHENTICATION_ERROR,
-        _words(
-            r"\bincorrect api key\b|\binvalid (api key|credentials)\b"
-            r"|\bauthentication failed\b|\bExpiredToken\b|\b(token|credentials)\b"
-            r".{0,40}\b(expired|invalid)\b|\bSignatureDoesNotMatch\b"
-        ),
-    ),
-    (
-        _C.PERMISSION_ERROR,
-        _words(
-            r"\baccess ?denied\b|\bAccessDeniedException\b|\bpermission denied\b"
-            r"|\bnot authorized\b|\binsufficient permissions\b|\bforbidden\b"
-        ),
-    ),
-    (
-        _C.RATE_LIMIT,
-        _words(
-            r"\bThrottl(ing|ed)\w*|\brate[ -]?limit|\btoo many (requests|tokens)\b"
-            r"|\bquota exceeded\b|\brequest limit\b"
-        ),
-    ),
-    (_C.UNAVAILABLE, _MISSING_MODEL),
-    (
-        _C.TEMPORARILY_UNAVAILABLE,
-        _words(
-            r"\bServiceUnavailable\w*|\bservice (is )?unavailable\b|\boverloaded\b"
-            r"|\binternal server error\b|\bbad gateway\b|\bModelNotReady\w*"
-        ),
-    ),
-    (
-        _C.CONFIGURATION_ERROR,
-        _words(
-            r"\bcontext (length|size|window)\b|\bmaximum context\b"
-            r"|\bValidationException\b|\binference profile\b"
-            r"|\b(invalid|unsupported) region\b"
-        ),
-    ),
-    (_C.TIMEOUT, _words(r"\btimed out\b|\btime-?out\b|\bdeadline exceeded\b")),
-    (
-        _C.QUALITY_ISSUE,
-        _words(r"\b(empty|no) (response|content)\b|\bresponse too short\b"),
-    ),
-)
+    return not names.isdisjoint(MALFORMED)
