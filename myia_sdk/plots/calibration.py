@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from myia_sdk.colors import SERIES_COLORS
-from myia_sdk.plots.canvas import create_axes, grid, ink, legend_beside, show_empty
+from myia_sdk.plots.canvas import (
+    create_axes,
+    expect,
+    grid,
+    ink,
+    legend_beside,
+    show_empty,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +31,7 @@ def calibration_data(bins: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         ``confidence accuracy count share ci_low ci_high``, by confidence.
     """
+    expect(bins, "client.calibration(job)", "count", "confidence", "accuracy", "low")
     data = bins.loc[bins["count"].fillna(0) > 0, ["confidence", "accuracy", "count"]]
     data = data.astype("float64").sort_values("confidence", ignore_index=True)
     n, p, z = data["count"], data["accuracy"], 1.959964

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+from myia_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,6 +33,27 @@ MAX_BINS = 40
 DAY = pd.Timedelta("1D")
 HOUR = pd.Timedelta("1h")
 MINUTE = pd.Timedelta("1min")
+
+
+def expect(frame: object, source: str, *columns: str) -> None:
+    """Refuse what is not a frame with these columns, and say what gives one.
+
+    Raises
+    ------
+    ConfigurationError
+        It is no frame, or lacks a column.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise ConfigurationError(
+            f"A plot takes a DataFrame, such as {source} returns; this is a "
+            f"{type(frame).__name__}."
+        )
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise ConfigurationError(
+            f"The frame to plot lacks {', '.join(missing)}; {source} gives a frame "
+            "with what is needed, if columns= is left out."
+        )
 
 
 def create_axes(
@@ -121,6 +145,14 @@ def time_axis(ax: Axes) -> None:
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
+def log_axis(ax: Axes) -> None:
+    """Make the x axis logarithmic, with plain numbers instead of powers of ten."""
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
 def naive(times: pd.Series | pd.DatetimeIndex) -> np.ndarray:
     """UTC instants as numpy's own, which matplotlib draws; the axis says UTC."""
     return pd.DatetimeIndex(times).tz_convert("UTC").tz_localize(None).to_numpy()
@@ -176,10 +208,16 @@ def named(values: pd.Series) -> pd.Series:
 
 
 def shortened(names: Iterable[object], longest: int = 28) -> list[str]:
-    """Return names cut to what fits beside an axis."""
+    """Return names cut to what fits beside an axis.
+
+    Cut in the middle: vendors stand first and versions last, and both tell apart.
+    """
     texts = [str(name) for name in names]
+    head = longest // 2
+    tail = longest - head - 1
     return [
-        text if len(text) <= longest else f"{text[: longest - 1]}…" for text in texts
+        text if len(text) <= longest else f"{text[:head]}…{text[-tail:]}"
+        for text in texts
     ]
 
 

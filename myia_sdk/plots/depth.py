@@ -10,6 +10,7 @@ import pandas as pd
 from myia_sdk.colors import STATE_COLORS
 from myia_sdk.plots.canvas import (
     create_axes,
+    expect,
     grid,
     naive,
     show_empty,
@@ -34,6 +35,10 @@ def depth_data(jobs: pd.DataFrame) -> pd.DataFrame:
         One row for each change: ``at``, ``waiting``, ``running`` (counts from there
         on), and ``oldest``, how long the longest waiting job had waited then.
     """
+    expect(
+        *(jobs, "client.jobs()"),
+        *("created_at", "processed_at", "finished_at", "delay"),
+    )
     ready = jobs["created_at"] + jobs["delay"].fillna(pd.Timedelta(0))
     started = jobs["processed_at"]
     left = started.fillna(jobs["finished_at"])

@@ -10,8 +10,10 @@ import pandas as pd
 from myia_sdk.colors import SERIES_COLORS
 from myia_sdk.plots.canvas import (
     create_axes,
+    expect,
     grid,
     ink,
+    log_axis,
     named,
     seconds_of,
     shortened,
@@ -30,6 +32,7 @@ LOG_RATIO = 50
 
 def spans_data(jobs: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return ``suite`` and ``span`` of every job that has one, slowest suite first."""
+    expect(jobs, "client.jobs()", "suite", column)
     data = pd.DataFrame({"suite": named(jobs["suite"]), "span": jobs[column]}).dropna()
     order = data.groupby("suite")["span"].median().sort_values(ascending=False).index
     rank = data["suite"].map({suite: place for place, suite in enumerate(order)})
@@ -83,7 +86,7 @@ def _plot_spans(data: pd.DataFrame, title: str, what: str, ax: Axes | None) -> A
     ax.set_xlabel(f"{what} ({unit})")
     shortest = min(group.min() for group in groups)
     if shortest > 0 and max(group.max() for group in groups) / shortest > LOG_RATIO:
-        ax.set_xscale("log")
+        log_axis(ax)
     else:
         ax.set_xlim(left=0)
     grid(ax, "x")

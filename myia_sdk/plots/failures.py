@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from myia_sdk.colors import RESULT_COLORS
-from myia_sdk.plots.canvas import create_axes, grid, legend_beside, show_empty
+from myia_sdk.plots.canvas import create_axes, expect, grid, legend_beside, show_empty
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +29,10 @@ def failures_data(jobs: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         ``category failed retries``; categories without either are left out.
     """
+    expect(
+        *(jobs, "client.jobs()"),
+        *("state", "error_category", "reason", "attempts_made"),
+    )
     failed = jobs["state"] == "failed"
     category = jobs["error_category"].astype(object)
     category = category.mask(category.isna() & (jobs["reason"] == CANCELLED), CANCELLED)

@@ -10,8 +10,10 @@ import pandas as pd
 from myia_sdk.colors import SERIES_COLORS
 from myia_sdk.plots.canvas import (
     create_axes,
+    expect,
     grid,
     legend_beside,
+    log_axis,
     seconds_of,
     show_empty,
 )
@@ -32,6 +34,7 @@ def latency_data(samples: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         ``measure seconds share``: `share` of the samples were as fast or faster.
     """
+    expect(samples, "client.samples(job)", *MEASURES)
     parts = []
     for column, measure in MEASURES.items():
         seconds = np.sort(seconds_of(samples[column]))
@@ -73,7 +76,7 @@ def plot_latency(samples: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.scatter([p50, p95], [50, 95], color=color, s=36, zorder=3)
     shortest, longest = data["seconds"].min(), data["seconds"].max()
     if shortest > 0 and longest / shortest > LOG_RATIO:
-        ax.set_xscale("log")
+        log_axis(ax)
     else:
         ax.set_xlim(left=0)
     ax.set_ylim(0, 102)

@@ -10,6 +10,7 @@ import pandas as pd
 from myia_sdk.colors import OUTCOME_COLORS
 from myia_sdk.plots.canvas import (
     create_axes,
+    expect,
     grid,
     ink,
     legend_above,
@@ -60,6 +61,11 @@ def scores_data(checks: pd.DataFrame) -> pd.DataFrame:
         ``check outcome place low high warned text``, one row for each row of `checks`,
         in order; what has no value or no threshold has no place.
     """
+    expect(
+        *(checks, "client.checks(job)", "check", "outcome", "value", "unit"),
+        *("comparator", "passed_at", "warned_at", "ci_low", "ci_high"),
+        "error_category",
+    )
     rows = [_placed(row) for row in checks.to_dict("records")]
     columns = ["check", "outcome", "place", "low", "high", "warned", "text"]
     data = pd.DataFrame(rows, columns=columns)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from myia_sdk.colors import RESULT_COLORS
+from myia_sdk.errors import ConfigurationError
 from myia_sdk.plots.canvas import (
     RESULTS,
     create_axes,
+    expect,
     grid,
     label_of,
     naive,
@@ -23,6 +25,9 @@ from myia_sdk.plots.canvas import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+#: More bars than a screen has columns help nobody.
+MOST_BARS = 10_000
 
 
 def throughput_data(
@@ -43,6 +48,7 @@ def throughput_data(
         Starts of the periods as index, one column for each result;
         ``attrs["width"]`` is the width of a period.
     """
+    expect(jobs, "client.jobs()", "finished_at", "state", "verdict")
     done = jobs.loc[jobs["finished_at"].notna(), ["finished_at"]].assign(
         result=result_of(jobs)
     )
@@ -51,12 +57,28 @@ def throughput_data(
         index = pd.DatetimeIndex([], dtype="datetime64[us, UTC]")
         return pd.DataFrame(0, index=index, columns=list(RESULTS))
     first, last = done["finished_at"].min(), done["finished_at"].max()
-    width = pd.Timedelta(period) if period else nice_bin(first, last)
+    width = (
+        _width(period, last - first) if period is not None else nice_bin(first, last)
+    )
     bins = pd.date_range(first.floor(width), last.floor(width), freq=width, unit="us")
     counts = pd.crosstab(done["finished_at"].dt.floor(width), done["result"])
     filled = counts.reindex(index=bins, columns=list(RESULTS), fill_value=0)
     filled.attrs["width"] = str(width)
     return filled.rename_axis(index="period", columns=None)
+
+
+def _width(period: str | pd.Timedelta, covered: pd.Timedelta) -> pd.Timedelta:
+    try:
+        width: Any = pd.Timedelta(period)
+    except (ValueError, TypeError):
+        width = pd.NaT
+    # Not a number is not greater, either.
+    if not width > pd.Timedelta(0) or covered / width > MOST_BARS:
+        raise ConfigurationError(
+            f"period is {period!r}; give a duration such as '15min', of which the "
+            f"{words(covered)} of these jobs have {MOST_BARS:,} at most."
+        )
+    return pd.Timedelta(width)
 
 
 def plot_throughput(

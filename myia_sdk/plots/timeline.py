@@ -13,6 +13,7 @@ from myia_sdk.colors import RESULT_COLORS, STATE_COLORS
 from myia_sdk.plots.canvas import (
     RESULTS,
     create_axes,
+    expect,
     grid,
     label_of,
     legend_beside,
@@ -45,6 +46,10 @@ def timeline_data(jobs: pd.DataFrame) -> pd.DataFrame:
         ``id worker slot start end result``, in the order of worker and start. A job
         that still runs ends at ``attrs["as_of"]``, its result is ``running``.
     """
+    expect(
+        *(jobs, "client.jobs()", "id", "worker", "state", "verdict"),
+        *("processed_at", "finished_at"),
+    )
     started = jobs[jobs["processed_at"].notna() & (jobs["state"] != "waiting")]
     as_of = jobs.attrs.get("as_of") or datetime.now(UTC)
     result = result_of(started).astype(object)

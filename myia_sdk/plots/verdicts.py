@@ -11,6 +11,7 @@ from myia_sdk.colors import RESULT_COLORS, text_color_on
 from myia_sdk.plots.canvas import (
     RESULTS,
     create_axes,
+    expect,
     label_of,
     legend_beside,
     named,
@@ -36,7 +37,12 @@ def verdicts_data(frame: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         ``model region result score rating``, sorted by model and region.
     """
+    expect(
+        *(frame, "client.jobs() or client.certificates()"),
+        *("model", "region", "verdict", "score", "rating"),
+    )
     time = "finished_at" if "finished_at" in frame else "issued_at"
+    expect(frame, "client.jobs() or client.certificates()", time)
     result = result_of(frame) if "state" in frame else frame["verdict"]
     data = pd.DataFrame(
         {

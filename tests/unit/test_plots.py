@@ -17,6 +17,7 @@ from matplotlib import pyplot as plt
 from myia_sdk import plots
 from myia_sdk.certification.report import Threshold
 from myia_sdk.colors import OUTCOME_COLORS, RESULT_COLORS
+from myia_sdk.errors import ConfigurationError
 from myia_sdk.frames import (
     calibration_frame,
     certificates_frame,
@@ -24,7 +25,7 @@ from myia_sdk.frames import (
     jobs_frame,
     samples_frame,
 )
-from myia_sdk.plots.canvas import nice_bin, words
+from myia_sdk.plots.canvas import nice_bin, shortened, words
 from myia_sdk.plots.scores import relative
 from myia_sdk.queue.job import JobState
 from tests.unit.frame_records import NOW, make_check, make_job, make_report
@@ -408,3 +409,39 @@ def test_many_slots_keep_their_numbers_instead_of_names() -> None:
     ax = plots.plot_timeline(frame)
     assert len(ax.patches) == 45
     assert not any("host" in label.get_text() for label in ax.get_yticklabels())
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        plots.plot_throughput,
+        plots.plot_depth,
+        plots.plot_oldest_waiting,
+        plots.plot_durations,
+        plots.plot_waiting,
+        plots.plot_timeline,
+        plots.plot_verdicts,
+        plots.plot_failures,
+        plots.plot_scores,
+        plots.plot_calibration,
+        plots.plot_latency,
+        lambda frame: plots.plot_comparison(some_checks(), frame),
+    ],
+)
+@pytest.mark.parametrize("wrong", [5, "job-1", [], pd.DataFrame({"job": ["a"]})])
+def test_what_is_no_frame_of_ours_is_refused_by_its_columns(draw, wrong):
+    with pytest.raises(ConfigurationError, match=r"client\.\w+\("):
+        draw(wrong)
+
+
+@pytest.mark.parametrize("period", ["soon", "-1min", 0, float("nan"), [1], "1us"])
+def test_period_that_is_none_is_refused(period):
+    with pytest.raises(ConfigurationError, match="15min"):
+        plots.plot_throughput(some_jobs(), period=period)
+
+
+def test_long_names_keep_vendor_and_version():
+    (name,) = shortened(["anthropic.a-model-with-a-very-long-name-20260101-v2:0"])
+    assert len(name) == 28
+    assert name.startswith("anthropic.")
+    assert name.endswith("20260101-v2:0"[1:])
