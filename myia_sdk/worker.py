@@ -15,6 +15,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.certify import SECRET_SCHEME, certify, secret_names
@@ -45,6 +46,8 @@ PRELOAD = (
     "myia_sdk.certification.models.sklearn",
     "myia_sdk.certification.checks.classifier",
 )
+#: Name of Huey's own command, which loads this module.
+STOCK_COMMAND = "huey_consumer"
 #: Never given to a job, whoever asks for it: a model's endpoint would learn it.
 WITHHELD = ("REDIS_", "BULL_", "MYIA_", "AWS_")
 #: What boto3 reads; only Bedrock models and artifact stores on S3 need it.
@@ -264,8 +267,19 @@ def _end_with_input() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-settings = resolve_settings()
-huey = create_huey(settings)
+def _is_command() -> bool:
+    """Whether this process is a worker, not a program that imports this module."""
+    return __name__ == "__main__" or Path(sys.argv[0]).stem == STOCK_COMMAND
+
+
+try:
+    settings = resolve_settings()
+    huey = create_huey(settings)
+except MyiaError as error:
+    if not _is_command():
+        raise
+    # Huey's command would show any other exception with its traceback, twice.
+    raise SystemExit(str(error)) from None
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -48,6 +48,8 @@ class Progress:
         percent = round(100 * self.done / self.total) if self.total else 100
         return {
             "percent": percent,
+            # By this name Bull Board finds the number of its ring.
+            "progress": percent,
             "done": self.done,
             "total": self.total,
             "check": self.check,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -84,6 +87,24 @@ def test_stock_command_runs_jobs_and_is_listed_once(start, kind):
     consumer.process.send_signal(signal.SIGINT)
     assert consumer.process.wait(timeout=30) == 0
     assert consumer.store.command("HLEN", consumer.store.keys.sdk("workers")) == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("huey.bin.huey_consumer", "myia_sdk.worker.huey"), ("myia_sdk.worker",)],
+    ids=["stock command", "module"],
+)
+def test_bad_settings_are_one_line(command):
+    ended = subprocess.run(
+        [sys.executable, "-m", *command],
+        env=os.environ | {"REDIS_PORT": "99999"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("REDIS_PORT is '99999'")
 
 
 def test_idle_worker_takes_a_job_at_once(start):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from myia_sdk.certification.execution import Progress
 from myia_sdk.queue.job import JobOptions, JobState, NewJob
 from myia_sdk.queue.workers import worker_client_name
 from tests.interop.conftest import LEASE, until
@@ -39,7 +40,8 @@ def jobs(store):
         store.log(made[state], [f"step one of {state}", "step two"])
     store.complete(made["completed"], TOKEN, {"verdict": "certified"})
     store.fail(made["failed"], TOKEN, "ValueError: boom", "Traceback of ours")
-    store.progress(made["active"], 40)
+    done = Progress(done=2, total=5, check="noise_robustness", outcome="passed")
+    store.progress(made["active"], done.to_record())
     made["waiting"] = store.add(NewJob(name="certify", data={"model": "m-waiting"}))
     made["delayed"] = store.add(
         NewJob(name="certify", options=JobOptions(delay=timedelta(hours=1)))
@@ -97,6 +99,8 @@ def test_bull_board_shows_and_moves_our_jobs(
         for state, job_id in jobs.items():
             board.open(state, job_id)
             board.see("certify")
+            if state == "active":
+                page.locator("[role=progressbar][aria-valuenow='40']").wait_for()
             board.shot(state)
         page.get_by_title("Queue info").click()
         page.get_by_text("Connected workers").click()

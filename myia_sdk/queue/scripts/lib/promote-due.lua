@@ -1,6 +1,6 @@
 -- include: event target wake score priority
 -- Bounded, so that a million jobs due at once do not hold the server.
-local PROMOTE_AT_ONCE = 250
+local PROMOTE_AT_ONCE = 100
 
 local function promote_due(base, now)
   local due = redis.call('ZRANGEBYSCORE', base .. 'delayed', 0,
