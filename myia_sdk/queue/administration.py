@@ -24,8 +24,8 @@ __all__ = ["Cancellation", "QueueAdministration", "RateLimit"]
 #: Jobs moved by one script. Each costs up to 60 microseconds of the server's time: 3
 #: ms, where no script may hold it for 10, on a machine three times as slow.
 BATCH = 50
-#: Jobs deleted by one script: 130 microseconds each, for labels and reason in the search
-#: index, logs and result (``python -m tests.benchmarks.scale`` measures them).
+#: Jobs deleted by one script: 130 microseconds each, for labels and reason in the
+#: search index, logs and result. ``python -m tests.benchmarks.scale`` measures both.
 DELETE_BATCH = 20
 #: Ids moved between two lists by one script: they are only copied.
 MOVE_BATCH = 5000
