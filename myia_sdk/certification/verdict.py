@@ -156,6 +156,10 @@ def judge(checks: Sequence[CheckRecord], policy: Policy = STANDARD) -> Judgement
     The score is ``100 * sum(weight * credit) / sum(weight)`` over the checks that
     passed, warned or failed. The thresholds 80 and 60 and the letters are those of
     the original system. The category is the most severe one over all checks.
+
+    A failed check that is not critical costs its weight and no more: a model that
+    fails one of many is still certified, and report and certificate name the check.
+    Whoever cannot do with that makes the check critical in a suite of their own.
     """
     category = _worst_category(checks)
     score = _score(checks, policy)

@@ -128,6 +128,7 @@ def test_progress_after_each_check(good):
 
 
 def test_same_seed_same_values(good, store):
+    """Defect 8 of the original: a mode whose verdicts were random."""
     request, report, _, _ = good
     again = run_suite(request, artifacts=store)
     for one, other in zip(report.checks, again.checks, strict=True):

@@ -109,6 +109,7 @@ def test_the_first_token_comes_before_the_last(report):
 
 
 def test_tokens_are_counted_where_the_original_counted_characters(report):
+    """Defect 7 of the original, too."""
     message = report.check("max-tokens").message
     assert "7 of 7 (length)" in message
     assert "16 of 16 (length)" in message
@@ -152,6 +153,7 @@ def test_the_certificate_is_about_the_endpoint_that_answered(report, tmp_path):
 
 
 def test_the_classic_suite_has_its_tests_and_its_rules(chat_reference):
+    """Defect 7 of the original: no error was handled, two tests could not fail."""
     reference = chat_reference(vendor="Cohere")
     checks = {
         "basic-prompt": {"threshold": {"passed": 600}},

@@ -88,6 +88,7 @@ def test_error_in_a_critical_check_is_not_measured():
 
 
 def test_nothing_measured_is_not_measured():
+    """Defect 6 of the original: no tests divided by zero."""
     assert judge([]).inconclusive
     assert judge(checks("skipped", "skipped")).inconclusive
 
@@ -161,6 +162,7 @@ def test_classic_does_not_fail_a_model_for_an_outage():
 
 
 def test_a_model_that_fails_everything_scores_nothing():
+    """Defect 6 of the original: two stars for nothing."""
     """The original gave it 2.0 stars of 5, and divided by zero without tests."""
     assert judge(checks(*["failed"] * 7), CLASSIC).score == 0
     assert rating_of(0) == "F"
