@@ -163,6 +163,13 @@ def report():
 
 
 @huey.task()
+def talk():
+    """Say something, and be quiet for longer than any test."""
+    print("said")
+    time.sleep(600)
+
+
+@huey.task()
 def fan_out(count):
     """Enqueue from inside a child, which has no connection of its own."""
     return [add(number).id for number in range(count)]

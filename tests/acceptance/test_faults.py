@@ -16,6 +16,7 @@ from tests.acceptance.test_consumer import assert_dead, pids_of
 from tests.acceptance.worker import (
     Consumer,
     assert_clean,
+    consumer_here,
     ended,
     lines_of,
     wait_until,
@@ -288,6 +289,21 @@ def test_worker_may_die_at_any_step(redis_server, start, tmp_path):
     )
     assert_clean(consumer.store, [job_id, follower])
     print(f"F3: {len(points)} deaths, {len(starts(ledger))} starts, 1 end")
+
+
+def test_refused_log_of_one_job_holds_up_no_other(redis_server):
+    """A key of the wrong type stands where the first job's log should be."""
+    with consumer_here(redis_server, workers=2) as consumer:
+        store = consumer.store
+        mute, heard = app.talk.s(), app.talk.s()
+        store.redis.set(store.keys.logs(mute.id), "no list")
+        store.add(app.huey.new_job(mute))
+        wait_until(lambda: store.state(mute.id) is JobState.ACTIVE)
+        store.add(app.huey.new_job(heard))
+        wait_until(lambda: store.logs(heard.id).lines == ["said"], what="its log")
+        for task in (mute, heard):
+            consumer.administration.cancel(task.id)
+            assert ended(store, task.id).is_cancelled
 
 
 def test_malformed_entries_do_not_stop_a_worker(own_redis_server, start):
