@@ -278,7 +278,8 @@ def middle_and_ends(values: list[float]) -> tuple[float, float, float]:
 
 def memory_per_job(server: RedisServer, count: int = 20_000) -> dict[str, float]:
     """Bytes per waiting job: ours, ours with labels, BullMQ's."""
-    client = server.client()
+    # Deleting a million jobs takes longer than a client waits for others.
+    client = server.client(socket_timeout=60)
     plain = {
         "ours": lambda: add_plain(server, count, {}),
         "ours, with 6 labels": lambda: add_plain(
@@ -326,7 +327,7 @@ def report(sizes: list[int]) -> None:
 
 
 def _report(server: RedisServer, sizes: list[int]) -> None:
-    client = connect(ConnectionOptions(url=server.url, socket_timeout=30))
+    client = connect(ConnectionOptions(url=server.url, socket_timeout=60))
     table: dict[str, dict[int, float]] = {}
     for size in sizes:
         client.execute_command("FLUSHALL", "SYNC")
