@@ -132,7 +132,20 @@ class Batch:
     def wait(
         self, timeout: Seconds | None = None, *, progress: bool | None = None
     ) -> Self:
-        """Wait until all jobs have ended; see ``JobHandle.wait``."""
+        """Wait until all jobs have ended, whatever the ends.
+
+        Parameters
+        ----------
+        timeout : float or timedelta, optional
+            Longest wait for all of them, seconds. Without it, as long as it takes.
+        progress : bool, optional
+            Show one bar for all; by default in terminals and notebooks.
+
+        Raises
+        ------
+        WaitTimeoutError
+            Time is up; the jobs go on.
+        """
         self._client.wait_for(
             self.jobs, timeout=timeout, progress=progress, title=f"batch {self.id}"
         )
@@ -156,7 +169,13 @@ class Batch:
         return batch_frame(self._read())
 
     def cancel(self, reason: str = "cancelled") -> int:
-        """Cancel what has not ended, and return how many jobs that were."""
+        """Cancel what has not ended, and return how many jobs that were.
+
+        Parameters
+        ----------
+        reason : str, default "cancelled"
+            What listings say about them.
+        """
         cancelled = 0
         for job in self._read():
             if job.state in FINISHED_STATES:

@@ -95,6 +95,11 @@ class Client(Registering, Operations):
     def batch(self, batch_id: str) -> Batch:
         """Return a batch by its id, for example after a restart of the kernel.
 
+        Parameters
+        ----------
+        batch_id : str
+            As ``batch.id``, and the column ``batch`` of ``client.jobs()``, say it.
+
         Raises
         ------
         BatchNotFoundError
@@ -106,6 +111,11 @@ class Client(Registering, Operations):
 
     def job(self, job_id: str) -> JobHandle:
         """Return the handle of a job.
+
+        Parameters
+        ----------
+        job_id : str
+            As ``job.id``, and the column ``id`` of ``client.jobs()``, say it.
 
         Raises
         ------
@@ -167,6 +177,11 @@ class Client(Registering, Operations):
     def certificate_of(self, job_id: str) -> Certificate:
         """Return the certificate of a job, also after the job was cleaned.
 
+        Parameters
+        ----------
+        job_id : str
+            The job.
+
         Raises
         ------
         CertificateError
@@ -199,6 +214,11 @@ class Client(Registering, Operations):
 
     def compare(self, before: JobHandle | str, after: JobHandle | str) -> Comparison:
         """Compare the reports of two jobs check by check.
+
+        Parameters
+        ----------
+        before, after : JobHandle or str
+            Finished certifications, as handles or ids.
 
         Raises
         ------

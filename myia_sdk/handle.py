@@ -180,6 +180,13 @@ class JobHandle:
     ) -> Report | Any:  # noqa: ANN401 -- other tasks return any JSON value
         """Wait for the job and return what it returned.
 
+        Parameters
+        ----------
+        timeout : float or timedelta, optional
+            Longest wait, seconds. Without it, as long as it takes.
+        progress : bool, optional
+            Show a progress bar; by default in terminals and notebooks.
+
         Returns
         -------
         Report
@@ -243,7 +250,13 @@ class JobHandle:
         return self._client.certificate_of(self.id)
 
     def logs(self, *, limit: int = 1_000) -> pd.DataFrame:
-        """Return the last lines the job logged or printed, one a row."""
+        """Return the last lines the job logged or printed, one a row.
+
+        Parameters
+        ----------
+        limit : int, default 1000
+            Lines at most.
+        """
         return self._client.logs(self.id, limit=limit)
 
     def cancel(self, reason: str = "cancelled") -> Self:
@@ -252,6 +265,11 @@ class JobHandle:
         A running one is asked to stop: it is still ``active`` when this returns, and
         `wait` tells how it ended. If it returned within that second it is
         ``completed``.
+
+        Parameters
+        ----------
+        reason : str, default "cancelled"
+            What listings and the log say about it.
 
         Raises
         ------
@@ -268,28 +286,67 @@ class JobHandle:
         ----------
         reset_attempts : bool, default True
             Give it all its attempts again.
+
+        Raises
+        ------
+        InvalidTransitionError
+            The job has not ended.
         """
         self._client.administration.retry(self.id, reset_attempts=reset_attempts)
         return self.refresh()
 
     def promote(self) -> Self:
-        """Run a delayed job now."""
+        """Run a delayed job now.
+
+        Raises
+        ------
+        InvalidTransitionError
+            The job is not delayed.
+        """
         self._client.administration.promote(self.id)
         return self.refresh()
 
     def update_data(self, data: object) -> Self:
-        """Replace the data the job will run with; JSON."""
+        """Replace the data the job will run with.
+
+        Parameters
+        ----------
+        data : object
+            What JSON can say.
+
+        Raises
+        ------
+        InvalidJobError
+            The data cannot travel as JSON.
+        """
         self._client.administration.update_data(self.id, data)
         return self.refresh()
 
     def change_delay(self, delay: Seconds) -> Self:
-        """Let a delayed job run after `delay` seconds from now."""
+        """Let a delayed job wait anew.
+
+        Parameters
+        ----------
+        delay : float or timedelta
+            Seconds from now until it may start.
+
+        Raises
+        ------
+        InvalidTransitionError
+            The job is not delayed.
+        """
         wanted = to_timedelta(delay, "delay") or timedelta(0)
         self._client.administration.change_delay(self.id, wanted)
         return self.refresh()
 
     def change_priority(self, priority: int) -> Self:
-        """Move a pending job in line: 0 runs first, then 1, 2 ..."""
+        """Move a pending job in line.
+
+        Parameters
+        ----------
+        priority : int
+            0 runs first, then 1, 2, ... up to 2,097,151.
+        """
         self._client.administration.change_priority(self.id, priority)
         return self.refresh()
 

@@ -60,7 +60,12 @@ class Operations(Connected):
         return self.administration.clean(age, most, to_state(state))
 
     def drain(self, *, delayed: bool = False) -> int:
-        """Delete all waiting jobs, and with `delayed` those that wait for a time.
+        """Delete all waiting jobs.
+
+        Parameters
+        ----------
+        delayed : bool, default False
+            Those that wait for a time, too: they were put off, not forgotten.
 
         Returns
         -------
@@ -122,7 +127,13 @@ class Operations(Connected):
         self.administration.obliterate(force=force)
 
     def set_concurrency(self, maximum: int | None) -> None:
-        """Limit how many jobs run at once on all workers; ``None`` lifts the limit."""
+        """Limit how many jobs run at once, on all workers together.
+
+        Parameters
+        ----------
+        maximum : int or None
+            Jobs at once; ``None`` lifts the limit.
+        """
         self.administration.set_concurrency(to_limit(maximum, "maximum", least=0))
 
     def set_rate_limit(self, maximum: int | None, per: Seconds = 1) -> None:

@@ -69,7 +69,17 @@ class Plots:
         period: str | None = None,
         ax: Axes | None = None,
     ) -> Axes:
-        """Draw finished jobs per period (such as ``"15min"``), stacked by result."""
+        """Draw finished jobs per period, stacked by result.
+
+        Parameters
+        ----------
+        jobs : pandas.DataFrame, optional
+            A jobs frame; the newest 10,000 jobs by default.
+        period : str, optional
+            Width of a bar, such as ``"15min"``; chosen to fit by default.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+        """
         from myia_sdk.plots import plot_throughput
 
         return plot_throughput(self._jobs(jobs), period=period, ax=ax)
@@ -77,7 +87,15 @@ class Plots:
     def depth(
         self, jobs: pd.DataFrame | None = None, *, ax: Axes | None = None
     ) -> Axes:
-        """Draw how many jobs waited and ran, over time."""
+        """Draw how many jobs waited and ran, over time.
+
+        Parameters
+        ----------
+        jobs : pandas.DataFrame, optional
+            A jobs frame; the newest 10,000 jobs by default.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+        """
         from myia_sdk.plots import plot_depth
 
         return plot_depth(self._jobs(jobs), ax=ax)
@@ -85,7 +103,15 @@ class Plots:
     def oldest_waiting(
         self, jobs: pd.DataFrame | None = None, *, ax: Axes | None = None
     ) -> Axes:
-        """Draw how long the longest waiting job had waited, over time."""
+        """Draw how long the longest waiting job had waited, over time.
+
+        Parameters
+        ----------
+        jobs : pandas.DataFrame, optional
+            A jobs frame; the newest 10,000 jobs by default.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+        """
         from myia_sdk.plots import plot_oldest_waiting
 
         return plot_oldest_waiting(self._jobs(jobs), ax=ax)
@@ -93,7 +119,15 @@ class Plots:
     def durations(
         self, jobs: pd.DataFrame | None = None, *, ax: Axes | None = None
     ) -> Axes:
-        """Draw the distribution of running times by suite."""
+        """Draw the distribution of running times by suite.
+
+        Parameters
+        ----------
+        jobs : pandas.DataFrame, optional
+            A jobs frame; the newest 10,000 jobs by default.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+        """
         from myia_sdk.plots import plot_durations
 
         return plot_durations(self._jobs(jobs), ax=ax)
@@ -101,7 +135,15 @@ class Plots:
     def waiting(
         self, jobs: pd.DataFrame | None = None, *, ax: Axes | None = None
     ) -> Axes:
-        """Draw the distribution of waiting times by suite."""
+        """Draw the distribution of waiting times by suite.
+
+        Parameters
+        ----------
+        jobs : pandas.DataFrame, optional
+            A jobs frame; the newest 10,000 jobs by default.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+        """
         from myia_sdk.plots import plot_waiting
 
         return plot_waiting(self._jobs(jobs), ax=ax)
@@ -109,7 +151,15 @@ class Plots:
     def timeline(
         self, jobs: pd.DataFrame | None = None, *, ax: Axes | None = None
     ) -> Axes:
-        """Draw which slot of which worker ran which job, and when."""
+        """Draw which slot of which worker ran which job, and when.
+
+        Parameters
+        ----------
+        jobs : pandas.DataFrame, optional
+            A jobs frame; the newest 10,000 jobs by default.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+        """
         from myia_sdk.plots import plot_timeline
 
         return plot_timeline(self._jobs(jobs), ax=ax)
@@ -119,7 +169,12 @@ class Plots:
     ) -> Axes:
         """Draw the latest verdict of each model in each region.
 
-        Takes a jobs or certificates frame.
+        Parameters
+        ----------
+        frame : pandas.DataFrame, optional
+            A jobs or certificates frame; the newest 10,000 jobs by default.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
         """
         from myia_sdk.plots import plot_verdicts
 
@@ -128,13 +183,29 @@ class Plots:
     def failures(
         self, jobs: pd.DataFrame | None = None, *, ax: Axes | None = None
     ) -> Axes:
-        """Draw failed jobs and retries by category."""
+        """Draw failed jobs and retries by category.
+
+        Parameters
+        ----------
+        jobs : pandas.DataFrame, optional
+            A jobs frame; the newest 10,000 jobs by default.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+        """
         from myia_sdk.plots import plot_failures
 
         return plot_failures(self._jobs(jobs), ax=ax)
 
     def scores(self, of: object, *, ax: Axes | None = None) -> Axes:
-        """Draw the checks of a job (handle or id) against their thresholds."""
+        """Draw the checks of a job (handle or id) against their thresholds.
+
+        Parameters
+        ----------
+        of : JobHandle, str, Batch or several of them
+            Finished certifications.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+        """
         from myia_sdk.plots import plot_scores
 
         return plot_scores(self._client.checks(of), ax=ax)
@@ -147,20 +218,46 @@ class Plots:
         labels: tuple[str, str] = ("before", "after"),
         ax: Axes | None = None,
     ) -> Axes:
-        """Draw how the checks of one job differ from those of another."""
+        """Draw how the checks of one job differ from those of another.
+
+        Parameters
+        ----------
+        before, after : JobHandle or str
+            Finished certifications, as handles or ids.
+        labels : tuple of str, default ("before", "after")
+            What the legend calls them.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+        """
         from myia_sdk.plots import plot_comparison
 
         old, new = self._client.checks(before), self._client.checks(after)
         return plot_comparison(old, new, labels=labels, ax=ax)
 
     def calibration(self, of: object, *, ax: Axes | None = None) -> Axes:
-        """Draw the reliability diagram of a classifier's job (handle or id)."""
+        """Draw the reliability diagram of a classifier's job (handle or id).
+
+        Parameters
+        ----------
+        of : JobHandle, str, Batch or several of them
+            Finished certifications.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+        """
         from myia_sdk.plots import plot_calibration
 
         return plot_calibration(self._client.calibration(of), ax=ax)
 
     def latency(self, of: object, *, ax: Axes | None = None) -> Axes:
-        """Draw times to first token and to the whole answer of a chat job."""
+        """Draw times to first token and to the whole answer of a chat job.
+
+        Parameters
+        ----------
+        of : JobHandle, str, Batch or several of them
+            Finished certifications.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+        """
         from myia_sdk.plots import plot_latency
 
         return plot_latency(self._client.samples(of), ax=ax)

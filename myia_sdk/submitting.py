@@ -214,12 +214,24 @@ class Submitting(Reading):
         ----------
         models : mapping of str to model, or sequence of models
             What :meth:`submit` takes; the keys of a mapping are the names.
+        suite : str, path, mapping or Suite
+            As for :meth:`submit`, for all of them; so are the others.
         regions : sequence of str, optional
             Regions; without them, one job a model.
+        dataset : tuple, mapping or Dataset, optional
+            Test data.
+        parameters : mapping, optional
+            Of the request.
+        priority : int, default 0
+            0 runs first.
+        delay, timeout : float or timedelta, optional
+            Seconds before they may start, and of the longest attempt.
+        max_retries : int, optional
+            Retries after the first attempt.
         batch_id : str, optional
             Id to find the batch by; made if not given.
-        suite, dataset, parameters, priority, delay, timeout, max_retries, tags
-            As for :meth:`submit`.
+        tags : sequence of str, optional
+            Words to find the jobs by.
 
         Raises
         ------

@@ -88,6 +88,20 @@ def ink(ax: Axes) -> ColorType:
     return ax.xaxis.label.get_color()
 
 
+def write_beside(ax: Axes, row: float, text: str) -> None:
+    """Write right of the plot, at a place of the y axis."""
+    ax.annotate(
+        text,
+        (1.0, row),
+        xycoords=("axes fraction", "data"),
+        xytext=(5, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize="small",
+        color=ink(ax),
+    )
+
+
 def legend_beside(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
     """Write the legend right of the plot, where it covers nothing."""
     labelled = ax.get_legend_handles_labels()[0] if handles is None else handles

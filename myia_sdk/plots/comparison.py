@@ -15,6 +15,7 @@ from myia_sdk.plots.canvas import (
     legend_above,
     shortened,
     show_empty,
+    write_beside,
 )
 from myia_sdk.plots.scores import BEST, MARKERS, scores_data
 
@@ -141,16 +142,7 @@ def _write_changes(ax: Axes, data: pd.DataFrame) -> None:
     for row, line in enumerate(data.itertuples()):
         old, new = str(line.outcome_before), str(line.outcome_after)
         if old != new:
-            ax.annotate(
-                f"{_word(old)} → {_word(new)}",
-                (1.0, row),
-                xycoords=("axes fraction", "data"),
-                xytext=(5, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize="small",
-                color=ink(ax),
-            )
+            write_beside(ax, row, f"{_word(old)} → {_word(new)}")
 
 
 def _word(outcome: str) -> str:

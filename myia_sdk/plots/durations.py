@@ -19,6 +19,7 @@ from myia_sdk.plots.canvas import (
     shortened,
     show_empty,
     span_unit,
+    write_beside,
 )
 
 if TYPE_CHECKING:
@@ -115,14 +116,5 @@ def _draw_boxes(ax: Axes, groups: list[np.ndarray]) -> None:
         manage_ticks=False,
     )
     for place, group in enumerate(groups):
-        ax.annotate(
-            f"n = {len(group):,}",
-            (1.0, place),
-            xycoords=("axes fraction", "data"),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize="small",
-            color=ink(ax),
-        )
+        write_beside(ax, place, f"n = {len(group):,}")
     ax.set_ylim(len(groups) - 0.4, -0.6)

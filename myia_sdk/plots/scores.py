@@ -16,6 +16,7 @@ from myia_sdk.plots.canvas import (
     legend_above,
     shortened,
     show_empty,
+    write_beside,
 )
 
 if TYPE_CHECKING:
@@ -182,13 +183,4 @@ def _draw_outcome(ax: Axes, outcome: str, group: pd.DataFrame) -> None:
 def _write_texts(ax: Axes, data: pd.DataFrame, *, repeated: bool) -> None:
     shown = data[data["place"].isna()] if repeated else data
     for row in shown.drop_duplicates("row").itertuples():
-        ax.annotate(
-            str(row.text),
-            (1.0, float(str(row.row))),
-            xycoords=("axes fraction", "data"),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize="small",
-            color=ink(ax),
-        )
+        write_beside(ax, float(str(row.row)), str(row.text))

@@ -8,7 +8,7 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.naive_bayes import GaussianNB
 
-from myia_sdk import Client, Settings
+from myia_sdk import Batch, Client, Settings
 from myia_sdk.errors import ConfigurationError, InvalidJobError, InvalidTransitionError
 from myia_sdk.queue import JobOptions, JobState, NewJob
 from myia_sdk.queue.defaults import QueueDefaults
@@ -78,3 +78,32 @@ def test_defaults_of_the_queue_stand_between_argument_and_settings(client):
         QueueDefaults(max_retries=-1)
     with pytest.raises(ConfigurationError, match="millisecond"):
         QueueDefaults(timeout=timedelta(0))
+
+
+def test_failed_jobs_of_a_batch_are_retried_and_others_left(client):
+    options = JobOptions(delay=timedelta(hours=1))
+    jobs = [NewJob(name="certify", data={"n": n}, options=options) for n in range(2)]
+    first, second = client.queue.add_many(jobs)
+    batch = Batch(client, "together", [first, second])
+    batch.jobs[0].cancel()
+    assert batch.counts() == {JobState.DELAYED: 1, JobState.FAILED: 1}
+    assert batch.retry_failed() == 0
+    assert batch.retry_failed(cancelled=True) == 1
+    assert batch.jobs[0].state is JobState.WAITING
+    assert batch.jobs[1].state is JobState.DELAYED
+    assert batch.cancel() == 2
+    assert batch.cancel() == 0
+
+
+def test_panels_come_from_the_client(client):
+    makers = {
+        "BoardPanel": client.board,
+        "CertificatesPanel": client.certificates_panel,
+        "CleanPanel": client.clean_panel,
+        "MonitorPanel": client.monitor,
+        "SubmitPanel": client.submit_panel,
+    }
+    for name, make in makers.items():
+        panel = make()
+        assert type(panel).__name__ == name
+        panel.close()
