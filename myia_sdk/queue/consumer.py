@@ -15,7 +15,6 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -24,11 +23,12 @@ from huey.consumer import Consumer, Worker, WorkerRecycle
 
 from myia_sdk.errors import ConfigurationError, QueueError
 from myia_sdk.queue.administration import QueueAdministration
+from myia_sdk.queue.claiming import TURN_SECONDS, ClaimLoop
 from myia_sdk.queue.doorbell import Doorbell
 from myia_sdk.queue.endings import Endings
 from myia_sdk.queue.execution import Executor
-from myia_sdk.queue.leases import Leases, Running, StopCause
-from myia_sdk.queue.outages import Outage, Patience
+from myia_sdk.queue.leases import Leases, StopCause
+from myia_sdk.queue.outages import Outage
 from myia_sdk.queue.periodic import register_periodic
 from myia_sdk.queue.processes import PR_SET_DUMPABLE, set_process_flag
 from myia_sdk.queue.runs import TaskRunner
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from myia_sdk.queue.huey import BullHuey
-    from myia_sdk.queue.store import JobStore
 
 logger = logging.getLogger("huey.consumer")
 
@@ -49,74 +48,10 @@ logger = logging.getLogger("huey.consumer")
 DEFAULT_GRACE_SECONDS = 25.0
 #: Time for killed jobs to go back in line, seconds.
 RETURN_SECONDS = 3.0
-#: How long an idle slot waits for its turn before it looks at the stop flag.
-TURN_SECONDS = 0.2
 #: A claim loop that has not come round for this long is not alive, seconds.
 STALE_SECONDS = 15.0
 #: Entry point of every child.
 PRELOAD = "myia_sdk.queue.tasks"
-#: Start of our lease tokens; tells our workers from those of other clients.
-TOKEN_PREFIX = "myia:"  # noqa: S105  # no secret
-
-
-@dataclass(slots=True)
-class ClaimLoop:
-    """The one place where a worker asks for jobs: slots take turns."""
-
-    store: JobStore
-    leases: Leases
-    doorbell: Doorbell
-    outage: Outage
-    worker: str
-    huey: BullHuey
-    stop: threading.Event
-    #: Monotonic time of the last answer of the queue, or of an attempt to get one.
-    last_beat: float = field(default_factory=time.monotonic)
-    #: Counts the jobs that ended here.
-    _ended: int = 0
-    _turn: threading.Lock = field(default_factory=threading.Lock)
-    _patience: Patience = field(default_factory=Patience)
-
-    def next(self) -> Running | None:
-        """Claim a job, or wait for one; None after a while, so that slots can stop."""
-        if not self._turn.acquire(timeout=TURN_SECONDS):
-            return None
-        try:
-            return None if self.stop.is_set() else self._claim_or_wait()
-        except QueueError as exc:
-            if not self.stop.is_set():
-                self.outage.begin(exc)
-                self._patience.wait(self.stop)
-            return None
-        finally:
-            self.last_beat = time.monotonic()
-            self._turn.release()
-
-    def _claim_or_wait(self) -> Running | None:
-        self.last_beat = asked = time.monotonic()
-        ended = self._ended
-        token = f"{TOKEN_PREFIX}{self.worker}:{uuid4().hex}"
-        claim = self.store.claim(token, self.huey.lease, self.worker)
-        self.outage.end()
-        self._patience = Patience()
-        if claim.job is not None:
-            return self.leases.begin(claim.job, token, asked)
-        if claim.limited_for:
-            self.stop.wait(min(claim.limited_for / 1000, TURN_SECONDS))
-            return None
-        self.doorbell.expect(claim.next_due_at)
-        # A job that ended since the question may have made room for another.
-        self.doorbell.wait(unless=lambda: self._ended != ended)
-        return None
-
-    def free_slot(self) -> None:
-        """Wake the waiting slot: a queue at its concurrency limit may have a job."""
-        self._ended += 1
-        if self.doorbell.is_waiting and not self.stop.is_set():
-            try:
-                self.doorbell.ring()
-            except QueueError as exc:
-                self.outage.begin(exc)
 
 
 class Slot(Worker):

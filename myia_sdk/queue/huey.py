@@ -26,6 +26,7 @@ expired, revoked       no result for ever           ``TaskException`` says so
 error texts            ``ValueError('x')``          ``ValueError: x``
 ``on_error`` handler   gets the exception           gets its text
 a delayed task         in line, then scheduled      scheduled at once
+``schedule(delay=)``   by the caller's clock        by the server's clock
 ``SIGNAL_SCHEDULED``   by the worker                by the producer; by the worker for
                                                     retries
 ``SIGNAL_COMPLETE``    before the next task of a    after the job's end is stored
@@ -51,12 +52,11 @@ from __future__ import annotations
 
 import copy
 import logging
-import sys
 import weakref
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from huey.api import ResultGroup, Task, TaskWrapper, chord, group
+from huey.api import ResultGroup, Task, chord, group
 from huey.signals import SIGNAL_ENQUEUED, SIGNAL_SCHEDULED
 from huey.storage import MemoryStorage
 
@@ -64,33 +64,27 @@ from myia_sdk.errors import ConfigurationError, QueueError
 from myia_sdk.queue.child import current_channel
 from myia_sdk.queue.connection import ConnectionOptions, connect
 from myia_sdk.queue.current import CurrentJob, running
+from myia_sdk.queue.declaring import TaskDeclarer
 from myia_sdk.queue.keys import check_queue_name
 from myia_sdk.queue.locks import BullLock, BullRateLimit
 from myia_sdk.queue.messages import Messages, plain
 from myia_sdk.queue.payload import encode_json
-from myia_sdk.queue.results import JsonSerializer, TaskResults
+from myia_sdk.queue.results import JsonSerializer
 from myia_sdk.queue.sandbox import Limits
 from myia_sdk.queue.storage import BullStorage, RemoteStorage
 from myia_sdk.queue.store import JobStore
-from myia_sdk.queue.tasks import (
-    BullTaskWrapper,
-    Finished,
-    TaskOptions,
-)
-from myia_sdk.queue.translation import seconds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from myia_sdk.queue.connection import RedisClient
     from myia_sdk.queue.consumer import BullConsumer
-    from myia_sdk.queue.job import Job
-    from myia_sdk.queue.options import Backoff, Retention
+    from myia_sdk.queue.options import Retention
 
 logger = logging.getLogger(__name__)
 
 
-class BullHuey(TaskResults):
+class BullHuey(TaskDeclarer):
     """A Huey whose queue is Bull's, in Redis.
 
     Parameters
@@ -230,10 +224,6 @@ class BullHuey(TaskResults):
         self._options = _connection_options(options, client, connection)
         self._redis, self._store = client, None
 
-    def get_task_wrapper_class(self) -> type[TaskWrapper]:
-        """Return the wrapper that keeps our options (Huey's hook)."""
-        return BullTaskWrapper
-
     def get_storage(self, **_: object) -> BullStorage:
         """Return the store of values (Huey's hook)."""
         return BullStorage(self.name, lambda: self.store)
@@ -249,87 +239,6 @@ class BullHuey(TaskResults):
     @storage.setter
     def storage(self, value: object) -> None:
         self._storage = value
-
-    def task(  # noqa: PLR0917  # Huey's signature
-        self,
-        retries: int = 0,
-        retry_delay: float = 0,
-        retry_backoff: float = 0,
-        priority: float | None = None,
-        context: bool = False,  # noqa: FBT001, FBT002  # Huey's signature
-        name: str | None = None,
-        expires: Any = None,  # noqa: ANN401  # seconds, timedelta or datetime
-        timeout: float | timedelta | None = None,
-        *,
-        isolate: bool = True,
-        backoff: Backoff | None = None,
-        finalize: Callable[[Job, Any], Finished] | None = None,
-        child_env: Callable[[Job], Mapping[str, str]] | None = None,
-        queue_access: bool = True,
-    ) -> Callable[[Callable[..., Any]], BullTaskWrapper]:
-        """Register a function as a task.
-
-        Parameters
-        ----------
-        retries, retry_delay, retry_backoff, priority, context, name, expires
-            As Huey's; delays in seconds.
-        timeout : float or timedelta, optional
-            Seconds of wall-clock time for one attempt.
-        isolate : bool, default True
-            Run in a sandbox child; False runs in the worker's thread, without a
-            hard time-out, for trivial work.
-        backoff : Backoff, optional
-            Delay between attempts, with jitter and cap; wins over `retry_delay`.
-        finalize : callable, optional
-            ``finalize(job, value) -> Finished``, called in the worker process after
-            the child returned and before the job is completed; raising fails the
-            attempt.
-        child_env : callable, optional
-            ``child_env(job) -> dict``: the only extra environment of the child.
-        queue_access : bool, default True
-            Whether the child may enqueue, lock, limit and read results, through the
-            worker. Set False for code that is not trusted.
-        """
-        options = TaskOptions(
-            is_isolated=isolate,
-            backoff=backoff,
-            finalize=finalize,
-            child_env=child_env,
-            has_queue_access=queue_access,
-            home=_caller(),
-        )
-        decorator: Callable[[Callable[..., Any]], BullTaskWrapper] = super().task(
-            retries=retries,
-            retry_delay=retry_delay,
-            retry_backoff=retry_backoff,
-            priority=priority,
-            context=context,
-            name=name,
-            expires=expires,
-            timeout=seconds_of(timeout),
-            bull=options,
-        )
-        return decorator
-
-    def periodic_task(self, validate_datetime: Any, **options: Any) -> Any:  # noqa: ANN401  # Huey's signature
-        """Register a function that runs when `validate_datetime` says so.
-
-        With ``crontab(...)`` the run comes from a job scheduler of the queue, one a
-        tick however many consumers there are. Takes the options of :meth:`task`.
-        """
-        isolate = options.pop("isolate", True)
-        bull = TaskOptions(
-            is_isolated=isolate,
-            backoff=options.pop("backoff", None),
-            finalize=options.pop("finalize", None),
-            child_env=options.pop("child_env", None),
-            has_queue_access=options.pop("queue_access", True),
-            home=_caller(),
-        )
-        timeout = seconds_of(options.pop("timeout", None))
-        return super().periodic_task(
-            validate_datetime, timeout=timeout, bull=bull, **options
-        )
 
     def create_consumer(self, **options: Any) -> BullConsumer:  # noqa: ANN401  # Huey's options
         """Return the consumer (Huey's hook for ``huey_consumer``)."""
@@ -441,12 +350,6 @@ def _connection_options(
             f"BullHuey does not know one of these options: {', '.join(connection)}; "
             "connections take the fields of ConnectionOptions."
         ) from exc
-
-
-def _caller() -> str:
-    """Return the module whose code calls the decorator."""
-    frame = sys._getframe(2)  # noqa: SLF001  # the documented way to the caller
-    return str(frame.f_globals.get("__name__", ""))
 
 
 def _without(kwargs: Mapping[str, object], task: object) -> dict[str, object]:

@@ -132,16 +132,13 @@ class BullStorage(BaseStorage):
         max_delay: float = 1.0,
     ) -> bool:
         """Wait until the job has ended, or an error was left for it."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        delay = FIRST_POLL_SECONDS
-        while True:
+
+        def is_there() -> bool:
             job = self.store.job(key)
-            if (job is not None and job.is_finished) or self.has_data_for_key(key):
-                return True
-            if deadline is not None and time.monotonic() >= deadline:
-                return False
-            time.sleep(min(delay, max_delay))
-            delay *= backoff
+            has_ended = job is not None and job.is_finished
+            return has_ended or self.has_data_for_key(key)
+
+        return _came_true(is_there, timeout, backoff, max_delay)
 
     def incr(self, key: str, amount: int = 1) -> int:
         """Count up; return the new number."""
@@ -241,14 +238,28 @@ class RemoteStorage(BaseStorage):
         max_delay: float = 1.0,
     ) -> bool:
         """Wait until another job has ended, asking the worker now and then."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        delay = FIRST_POLL_SECONDS
-        while _line().call("result", id=key, peek=True) is None:
-            if deadline is not None and time.monotonic() >= deadline:
-                return False
-            time.sleep(min(delay, max_delay))
-            delay *= backoff
-        return True
+        line = _line()
+        return _came_true(
+            lambda: line.call("result", id=key, peek=True) is not None,
+            *(timeout, backoff, max_delay),
+        )
+
+
+def _came_true(
+    condition: Callable[[], bool],
+    timeout: float | None,
+    backoff: float,
+    max_delay: float,
+) -> bool:
+    """Look, ever more rarely, until the condition holds or the time is over."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    delay = FIRST_POLL_SECONDS
+    while not condition():
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+        time.sleep(min(delay, max_delay))
+        delay *= backoff
+    return True
 
 
 class _RemoteMethod:

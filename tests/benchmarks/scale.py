@@ -208,7 +208,7 @@ def heavy_operations(plain: JobStore, size: int) -> Metered:
     store = Metered(plain)
     keys, redis = store.keys, store.redis
     admin = QueueAdministration(store)
-    redis.delete(keys.active)
+    redis.unlink(keys.active)
     admin.pause()
     admin.resume()
     some = min(size, RICH)
@@ -217,11 +217,11 @@ def heavy_operations(plain: JobStore, size: int) -> Metered:
     admin.retry_all(finished_before=datetime.fromtimestamp(cut / 1000, UTC))
     grow_up(plain, redis.zrange(keys.completed, 0, some - 1))
     admin.clean(timedelta(0), some, JobState.COMPLETED)
-    redis.delete(keys.delayed, keys.wait, keys.prioritized)
+    redis.unlink(keys.delayed, keys.wait, keys.prioritized)
     for move in (admin.promote_all, lambda: store.claim("due", LEASE)):
         ids = write(plain, range(some))
         grow_up(plain, ids)
-        redis.delete(keys.wait)
+        redis.unlink(keys.wait)
         due = (store.clock() - 1000) * 4096
         redis.zadd(keys.delayed, dict.fromkeys(ids, due))
         store.label = "" if move == admin.promote_all else "claim, all due at once"
@@ -233,7 +233,7 @@ def heavy_operations(plain: JobStore, size: int) -> Metered:
     store.check_stalled(timedelta(milliseconds=1), 100)
     admin.drain(delayed=True)
     grow_up(plain, write(plain, range(some)))
-    redis.delete(keys.completed, keys.failed)
+    redis.unlink(keys.completed, keys.failed)
     admin.obliterate(force=True)
     return store
 
