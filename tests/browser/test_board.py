@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from contextlib import contextmanager
 from datetime import timedelta
 from uuid import uuid4
@@ -184,6 +185,17 @@ def visitor(new_page, served):
     assert errors == []
 
 
+def widths_with_a_cut_table(page, widths: Iterable[int]) -> list[int]:
+    """Widths of the window at which the table of jobs stands out of its frame."""
+    cut = []
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 1100})
+        scroll = page.locator(".myia-list .myia-scroll")
+        if scroll.evaluate("(e) => e.scrollWidth > e.clientWidth"):
+            cut.append(width)
+    return cut
+
+
 def test_the_served_board_shows_acts_and_links(visitor, served, filled):
     from playwright.sync_api import expect
 
@@ -198,6 +210,7 @@ def test_the_served_board_shows_acts_and_links(visitor, served, filled):
     expect(page.get_by_role("button", name="Pause queue")).to_be_visible()
     page.locator(".myia-link", has_text="naive-bayes-digits").click()
     expect(page.locator(".myia-detail")).to_contain_text("503")
+    assert widths_with_a_cut_table(page, (900, 1050, 1280, 1360, 1600)) == []
     page.reload()
     expect(page.locator(".myia-detail")).to_contain_text("503")
     page.get_by_role("button", name="Theme").click()

@@ -336,9 +336,10 @@ def test_a_redacted_board_sends_nothing_that_the_hook_hides(
                 {"event": "hello"},
                 {"event": "open", "id": job_id},
                 {"event": "export", "ids": [job_id]},
+                {"event": "page", "page": "Ana Souza"},
                 {"event": "open", "id": done},
                 {"event": "refresh"},
-                until=lambda message: message == {"type": "ack", "seq": 4},
+                until=lambda message: message == {"type": "ack", "seq": 5},
                 **basic(),
             )
         )
@@ -349,6 +350,7 @@ def test_a_redacted_board_sends_nothing_that_the_hook_hides(
         "line 1: [person]",
         "measured for [person]",
         '"owner": "[person]"',
+        "page is '[person]'",
         '"[redaction failed]"',
     ):
         assert shown in text

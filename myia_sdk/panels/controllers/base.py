@@ -280,6 +280,8 @@ class Controller:
         text : str
             Plain text.
         """
+        if kind == "error":
+            text = self.redaction.text("error", text)
         self._notices += 1
         self._notice = {"kind": kind, "text": text[:2_000], "id": self._notices}
 

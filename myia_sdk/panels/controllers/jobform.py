@@ -163,7 +163,8 @@ class JobForm:
             try:
                 check()
             except MyiaError as error:
-                found[field] = str(error)
+                # It may quote what the form does not show.
+                found[field] = self._controller.redaction.text("error", str(error))
         return found
 
     def _name(self, draft: Draft) -> str:
