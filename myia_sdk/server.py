@@ -171,7 +171,7 @@ def _is_listening(settings: Settings) -> bool:
             client.ping()
         except (redis.AuthenticationError, redis.ResponseError):
             return True
-        except redis.RedisError:
-            return False
+        except redis.RedisError as error:
+            return "CERTIFICATE_VERIFY_FAILED" in str(error)
         else:
             return True

@@ -59,8 +59,8 @@ def show() -> None:
 
 def _say(key: KeyInfo) -> None:
     console.print(f"Key {key.key_id}", highlight=False)
-    console.print(f"Public key, to give away: {key.public_path}", highlight=False)
-    console.print(
+    for line in (
+        f"Public key, to give away: {key.public_path}",
         f"Private key, for the workers: MYIA_SIGNING_KEY={key.private_path}",
-        highlight=False,
-    )
+    ):
+        console.print(line, highlight=False, soft_wrap=True)

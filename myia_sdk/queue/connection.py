@@ -304,8 +304,14 @@ def wrap_errors(address: str) -> Iterator[None]:
             f"Redis at {address} is still loading its data; try again in a moment."
         ) from error
     except _OUTAGE_ERRORS as error:
+        cause = _cause(error)
+        if "CERTIFICATE_VERIFY_FAILED" in cause:
+            raise QueueConnectionError(
+                f"The certificate of Redis at {address} is not trusted ({cause}); set "
+                "REDIS_TLS_CA_CERTS to the PEM file of who issued it."
+            ) from error
         raise QueueConnectionError(
-            f"Redis at {address} does not answer ({_cause(error)}); start it, or set "
+            f"Redis at {address} does not answer ({cause}); start it, or set "
             "REDIS_HOST and REDIS_PORT."
         ) from error
     except RedisError as error:
@@ -321,7 +327,7 @@ _FORBIDDEN = re.compile(r"ACL failure|NOPERM|user executing the script can't run
 def _no_permission(address: str, error: RedisError) -> str:
     return (
         f"The Redis user at {address} may not do this: {str(error).rstrip('.')}. Grant "
-        "the commands of its role; the README lists them."
+        "the commands of its role; `myia acl ROLE` prints them."
     )
 
 
