@@ -249,8 +249,9 @@ def confined():
 
 @huey.task(retries=20, retry_delay=0.05)
 def limited(ledger):
+    asked = time.time()
     with huey.rate_limit("few", 2, 0.5):
-        note(ledger, "passed")
+        note(ledger, "passed", asked)
 
 
 @huey.task()

@@ -1,8 +1,8 @@
 """How long recovery takes, and what is lost: ``python -m tests.benchmarks.recovery``.
 
 F1 kills the process that runs the job, F2 the whole consumer (another one runs
-beside it), F5 lets the time limit do it. Stock Huey runs F1 and F2 as the control:
-if it lost nothing there, the test would prove nothing.
+beside it), F5 lets the time limit do it, F12 silences the network. Stock Huey runs F1
+and F2 as the control: if it lost nothing there, the test would prove nothing.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import huey as stock_library
 import psutil
 
+from myia_sdk.queue import JobStore
 from tests.acceptance import app
+from tests.acceptance.wire import Wire
 from tests.acceptance.worker import Consumer, ended, lines_of, wait_until
 from tests.benchmarks import stock
 from tests.conftest import RedisServer, free_port
@@ -107,6 +110,29 @@ def time_limits(server, directory, n):
     report("F5 over the time limit", n, 0, 0, over)
 
 
+def cut_network(server, directory, seconds=30.0):
+    """Silence in one or both directions, with the worker's own lease of 15 s."""
+    cuts = {"both ways": (), "questions": ("to",), "answers": ("from",)}
+    for name, ways in cuts.items():
+        ledger = directory / f"f12-{name}"
+        with Wire(server.port) as wire, server.client() as straight:
+            far = replace(server, port=wire.port)
+            with Consumer(far, directory / "f12.log", "-w", "2") as consumer:
+                store = JobStore(straight, consumer.queue)
+                tasks = [app.effect.s(str(ledger), 0.5) for _ in range(8)]
+                ids = store.add_many([app.huey.new_job(task) for task in tasks])
+                wait_until(lambda ledger=ledger: len(starts(ledger)) > 3)
+                wire.cut(*ways)
+                time.sleep(seconds)
+                wire.mend()
+                mended = time.monotonic()
+                jobs = [ended(store, job_id) for job_id in ids]
+                times = [time.monotonic() - mended]
+        lost = sum(job.state != "completed" for job in jobs)
+        again = len(lines_of(ledger)) // 2 - len(ids)
+        report(f"F12 silent {seconds:.0f} s, {name}", len(ids), lost, again, times)
+
+
 def control(server, directory, n, *, whole):
     """Stock Huey, process workers: kill the worker child, or the consumer."""
     recovered, ledgers, orphans = [], [], 0
@@ -171,6 +197,7 @@ def main():
             kill_child(server, directory, n)
             kill_consumer(server, directory, max(n // 2, 2))
             time_limits(server, directory, n)
+            cut_network(server, directory)
             control(server, directory, min(n, 3), whole=False)
             control(server, directory, min(n, 3), whole=True)
         finally:
