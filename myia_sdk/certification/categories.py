@@ -129,7 +129,7 @@ CATEGORIES: Mapping[ErrorCategory, CategoryFacts] = MappingProxyType(
             message="The provider limits how fast requests may come.",
             suggestions=(
                 "Wait some minutes and retry the job.",
-                "Lower the suite's concurrency, or set its requests per second.",
+                "Lower 'concurrency' or set 'requests_per_second' in parameters.",
                 "Space the jobs of a batch with a rate limit on the queue.",
                 "Ask the provider for a higher quota.",
             ),
@@ -142,7 +142,7 @@ CATEGORIES: Mapping[ErrorCategory, CategoryFacts] = MappingProxyType(
             message="The model did not answer within the time given.",
             suggestions=(
                 "Retry the job: a cold start takes longer than a warm one.",
-                "Give the requests of the suite more time.",
+                "Give each request more time: parameters={'request_timeout': 240}.",
                 "Choose a region nearer to the worker.",
             ),
         ),
@@ -150,7 +150,7 @@ CATEGORIES: Mapping[ErrorCategory, CategoryFacts] = MappingProxyType(
             severity=CategorySeverity.LOW,
             message="The model answered, but not as the check asks.",
             suggestions=(
-                "Read the answers in the sample log.",
+                "Read the answers: client.samples(job) has those of endpoints.",
                 "Compare with a larger model of the same family.",
                 "If the threshold is stricter than your use, write your own suite.",
             ),
