@@ -17,7 +17,7 @@ from myia_sdk.errors import (
     InvalidTransitionError,
     JobNotFoundError,
 )
-from myia_sdk.handle import JobHandle
+from myia_sdk.handle import JobHandle, mime_bundle
 from myia_sdk.queue.job import FINISHED_STATES, JobState
 from myia_sdk.waiting import progress_share
 
@@ -60,6 +60,12 @@ class Batch:
         rows = "".join(f"<li>{html.escape(repr(job))}</li>" for job in self.jobs[:100])
         title = html.escape(repr(self))
         return f"<details><summary>{title}</summary><ul>{rows}</ul></details>"
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> dict[str, str]:
+        del include, exclude
+        return mime_bundle(self._client, repr(self), self._repr_html_())
 
     def __len__(self) -> int:
         return len(self.jobs)

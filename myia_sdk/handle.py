@@ -92,10 +92,7 @@ class JobHandle:
         self, include: object = None, exclude: object = None
     ) -> dict[str, str]:
         del include, exclude
-        bundle = {"text/plain": repr(self)}
-        if self._client.settings.myia_notebook:
-            bundle["text/html"] = self._repr_html_()
-        return bundle
+        return mime_bundle(self._client, repr(self), self._repr_html_())
 
     def _summary(self) -> str:
         job = self._job
@@ -377,6 +374,14 @@ class JobHandle:
         from myia_sdk.certification.report import Report
 
         return Report.from_record(job.return_value)
+
+
+def mime_bundle(client: Client, text: str, rich: str) -> dict[str, str]:
+    """Return what a notebook shows: text, and HTML where ``MYIA_NOTEBOOK`` allows."""
+    bundle = {"text/plain": text}
+    if client.settings.myia_notebook:
+        bundle["text/html"] = rich
+    return bundle
 
 
 def _hint(client: Client, jobs: Mapping[str, Job]) -> str:

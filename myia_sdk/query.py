@@ -28,6 +28,7 @@ from myia_sdk.queue.listing import (
     places_of,
     read_tables,
 )
+from myia_sdk.waiting import is_watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from myia_sdk.queue.store import JobStore
 
 DEFAULT_LIMIT = 1_000
-#: Reading more jobs than this shows a progress bar; fewer take about a second.
+#: Reading more jobs than this shows a progress bar in terminals and notebooks; fewer
+#: take about a second.
 BAR_FROM = 10_000
 #: "All of them", where a number is asked for.
 EVERYTHING = 2**31
@@ -193,7 +195,8 @@ def read_jobs(
     columns : sequence of str, optional
         Columns of the jobs frame; only their fields are read.
     progress : bool, optional
-        Show a progress bar; by default when more than 10,000 jobs are read.
+        Show a progress bar; by default in terminals and notebooks, when more than
+        10,000 jobs are read.
 
     Returns
     -------
@@ -309,8 +312,9 @@ def _read(
     store: JobStore, places: Places, fields: Sequence[str], *, progress: bool | None
 ) -> JobTable:
     pages = read_tables(store, places, fields)
-    is_shown = progress if progress is not None else len(places) > BAR_FROM
-    if is_shown:
+    if progress is None:
+        progress = len(places) > BAR_FROM and is_watched()
+    if progress:
         pages = _with_bar(pages, len(places))
     return join_tables(list(pages), list(dict.fromkeys(fields)))
 

@@ -100,7 +100,8 @@ class Reading(Connected):
             Which columns; only their fields are read. ``data``, ``result``,
             ``traceback`` and some others only come when named.
         progress : bool, optional
-            Show a progress bar; by default when more than 10,000 jobs are read.
+            Show a progress bar; by default in terminals and notebooks, when more than
+            10,000 jobs are read.
 
         Raises
         ------

@@ -185,6 +185,11 @@ def is_in_notebook() -> bool:
     return shell is not None and hasattr(shell, "kernel")
 
 
+def is_watched() -> bool:
+    """Whether somebody sees a progress bar: in a terminal or a notebook."""
+    return is_in_notebook() or sys.stderr.isatty()
+
+
 class ProgressBar:
     """One bar for one job or many; silent where nobody watches.
 
@@ -200,7 +205,7 @@ class ProgressBar:
         self._title = title
         self._bar: Any = None
         if is_shown is None:
-            is_shown = is_in_notebook() or sys.stderr.isatty()
+            is_shown = is_watched()
         if is_shown:
             from tqdm.auto import tqdm
 

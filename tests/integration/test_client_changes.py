@@ -91,6 +91,9 @@ def test_failed_jobs_of_a_batch_are_retried_and_others_left(client):
     assert batch.retry_failed(cancelled=True) == 1
     assert batch.jobs[0].state is JobState.WAITING
     assert batch.jobs[1].state is JobState.DELAYED
+    bundle = batch._repr_mimebundle_()
+    assert bundle["text/plain"] == repr(batch) == "<Batch together of 2 jobs>"
+    assert first in bundle["text/html"]
     assert batch.cancel() == 2
     assert batch.cancel() == 0
 

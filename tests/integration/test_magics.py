@@ -36,6 +36,15 @@ def test_words_use_the_client_of_the_notebook(shell, client):
     assert shell.run_line_magic("myia", "jobs failed").columns[0] == "id"
     with pytest.raises(MyiaError, match="boards"):
         shell.run_line_magic("myia", "boards")
+    with pytest.raises(MyiaError, match="done"):
+        shell.run_line_magic("myia", "jobs done")
+
+
+def test_closed_clients_of_the_notebook_are_left_alone(shell, client):
+    shell.user_ns["mine"] = client
+    shell.user_ns["old"] = Client(client.settings)
+    shell.user_ns["old"].close()
+    assert shell.run_line_magic("myia", "workers").empty
 
 
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
