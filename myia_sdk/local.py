@@ -176,11 +176,6 @@ class LocalServer:
                 "make a new Client.local() to start it again."
             )
 
-    @property
-    def worker_log(self) -> Path:
-        """Directory of the logs of server and workers."""
-        return Premises(home=self.home).logs
-
     def close(self) -> None:
         """Give the lease back; the server ends when it was the last one."""
         self._connection.close()

@@ -26,8 +26,6 @@ RESULT_TTL_SECONDS = 24 * 3600
 #: A revocation of one task; it is of no use when the task has ended.
 REVOKED = "r:"
 REVOCATION_TTL_SECONDS = 30 * 24 * 3600
-#: Results listed by `all_results` at most, newest first.
-MAX_LISTED_RESULTS = 100_000
 #: First wait between two looks at a job's state, seconds.
 FIRST_POLL_SECONDS = 0.01
 
