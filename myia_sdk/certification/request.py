@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal, Self, get_args
 from urllib.parse import urlsplit
 
+from myia_sdk.certification.parameters import require_parameters
 from myia_sdk.certification.records import JSON, RecordReader, json_safe
 from myia_sdk.errors import InvalidRequestError
 
@@ -270,10 +271,11 @@ class CertificationRequest:
     suite: str | Mapping[str, JSON]
     dataset: DatasetRef | None = None
     region: str | None = None
-    #: ``seed``, ``concurrency``, ``requests_per_second``, ``request_timeout``
-    #: (seconds), ``max_cost``; under ``checks`` parameters and thresholds of single
-    #: checks that differ from the suite's; under ``baseline`` the record of a model to
-    #: compare with.
+    #: ``seed``; of endpoints ``concurrency`` (requests at once, 4 if not given),
+    #: ``requests_per_second`` (of this run), ``request_timeout`` (seconds, 60 if not
+    #: given), ``max_cost`` (needs prices); under ``checks`` parameters and thresholds
+    #: of single checks that differ from the suite's; under ``baseline`` the record of
+    #: a model to compare with.
     parameters: Mapping[str, JSON] = field(default_factory=dict)
 
     @property
@@ -323,6 +325,7 @@ class CertificationRequest:
             },
         )
         reader.refuse_rest()
+        require_parameters(request.parameters)
         return request
 
     @classmethod

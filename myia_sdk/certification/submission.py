@@ -6,7 +6,6 @@ found valid, so a refused submission leaves nothing behind.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.certification.budget import price_of
+from myia_sdk.certification.parameters import require_parameters
 from myia_sdk.certification.records import JSON, json_safe
 from myia_sdk.certification.request import (
     CertificationRequest,
@@ -35,18 +35,6 @@ if TYPE_CHECKING:
 
 #: Families whose suites measure on the user's data.
 _MEASURED_ON_DATA = frozenset({"classifier", "regressor"})
-_POSITIVE = {
-    "concurrency": int,
-    "requests_per_second": (int, float),
-    "request_timeout": (int, float),
-    "max_cost": (int, float),
-}
-_PARAMETERS = {
-    "seed": int,
-    **_POSITIVE,
-    "checks": Mapping,
-    "baseline": object,
-}
 
 
 class _Candidate:
@@ -154,32 +142,10 @@ def _accept_baseline(
 def _resolve_suite(
     suite: object, parameters: Mapping[str, object], plugins: tuple[str, ...]
 ) -> Suite:
-    _require_parameters(parameters)
+    require_parameters(parameters)
     chosen = load_suite(suite, plugins)
     overrides: Any = parameters.get("checks", {})
     return chosen.with_overrides(overrides)
-
-
-def _require_parameters(parameters: object) -> None:
-    if not isinstance(parameters, Mapping):
-        raise InvalidRequestError(
-            f"The parameters are a {type(parameters).__name__}; give a mapping."
-        )
-    for key, value in parameters.items():
-        wanted: Any = _PARAMETERS.get(key)
-        if wanted is None:
-            raise InvalidRequestError(
-                f"Unknown parameter {key!r}; there are: {', '.join(_PARAMETERS)}."
-            )
-        if isinstance(value, bool) or not isinstance(value, wanted):
-            raise InvalidRequestError(
-                f"The parameter {key!r} is {value!r}, a {type(value).__name__}; "
-                "see CertificationRequest.parameters."
-            )
-        if key in _POSITIVE and not (0 < value < math.inf):
-            raise InvalidRequestError(
-                f"The parameter {key!r} is {value!r}; it must be more than 0."
-            )
 
 
 def _suite_field(given: object, chosen: Suite) -> str | dict[str, JSON]:

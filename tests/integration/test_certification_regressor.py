@@ -8,6 +8,7 @@ from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import train_test_split
+from sklearn.tree import DecisionTreeRegressor
 from threadpoolctl import threadpool_limits
 
 from myia_sdk.certification.artifacts import ArtifactStore
@@ -56,6 +57,15 @@ def certify(store, model, data, **options):
 @pytest.fixture(scope="module")
 def ridge(store, diabetes):
     return certify(store, Ridge(0.1), diabetes)
+
+
+def test_a_model_without_errors_is_not_blamed_for_them(store, diabetes):
+    _, X, _, y = diabetes
+    report = certify(store, DecisionTreeRegressor(random_state=0), (X, X, y, y))
+    assert report.check("performance").value == 1.0
+    assert report.check("conformal-coverage").outcome is Outcome.SKIPPED
+    assert report.check("systematic-error").outcome is Outcome.PASSED
+    assert report.check("leakage").outcome is Outcome.FAILED
 
 
 def test_ridge_on_diabetes_is_certified(ridge):

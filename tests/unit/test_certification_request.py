@@ -86,6 +86,8 @@ def test_minimal_record_of_a_foreign_client():
         ({"suite": 7}, "'suite' must be a name or a suite's object"),
         ({"region": 7}, "'region' is 7"),
         ({"parameters": []}, "'parameters' is"),
+        ({"parameters": {"sede": 1}}, "Unknown parameter 'sede'"),
+        ({"parameters": {"request_timeout": -5}}, "must be more than 0"),
     ],
 )
 def test_bad_records_name_what_is_wrong(change, text):

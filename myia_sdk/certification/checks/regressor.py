@@ -215,6 +215,8 @@ def conformal_coverage(context: CheckContext) -> Measurement:
     if data.rows < _MIN_CONFORMAL_ROWS:
         return Measurement.skipped("There are too few rows.")
     errors, rng = np.abs(predictions(context) - data.truth), context.rng
+    if not errors.any():
+        return Measurement.skipped("No error on any row, so no interval to make.")
     confidence = number(context, "confidence")
     coverages = []
     for _ in range(int(number(context, "repeats"))):
