@@ -7,8 +7,12 @@ import threading
 import pytest
 
 from myia_sdk.errors import QueueError
+from myia_sdk.queue import BullHuey, NewJob
 from myia_sdk.queue.administration import QueueAdministration
+from myia_sdk.queue.claiming import ClaimLoop
 from myia_sdk.queue.doorbell import Doorbell
+from myia_sdk.queue.leases import Leases
+from myia_sdk.queue.outages import Outage
 from myia_sdk.queue.store import JobStore
 from tests.acceptance.worker import wait_until
 
@@ -79,3 +83,38 @@ def test_no_sleep_when_what_it_waits_for_came_before_it(doorbell, workers):
     assert asked == [True]
     assert not doorbell.is_waiting
     assert workers() == []
+
+
+class BusyStore(JobStore):
+    """A store on which a job ends just after a claim found no room for another."""
+
+    def claim(self, *arguments, **options):
+        answer = super().claim(*arguments, **options)
+        if answer.job is None:
+            self.end_one()
+        return answer
+
+
+def test_a_job_that_ends_while_another_slot_asks_is_noticed(
+    redis_client, queue_name, doorbell, workers
+):
+    """With one job at a time in the queue, the next one would wait for seconds."""
+    store = BusyStore(redis_client, queue_name)
+    administration = QueueAdministration(store)
+    administration.set_concurrency(1)
+    huey = BullHuey(queue_name, redis=redis_client)
+    leases = Leases(store, administration, huey.lease)
+    claims = ClaimLoop(
+        *(store, leases, doorbell, Outage(), "patient", huey, threading.Event())
+    )
+    ids = store.add_many([NewJob(name="t", data={}) for _ in range(2)])
+    first = claims.next()
+
+    def end_one():
+        store.complete(first.job.id, first.token, None)
+        claims.free_slot()
+
+    store.end_one = end_one
+    assert claims.next() is None
+    assert workers() == []
+    assert claims.next().job.id == ids[1]
