@@ -14,10 +14,7 @@ Ids = Annotated[list[str], typer.Argument(help="Job ids.")]
 
 _CANCELLED = {
     Cancellation.CANCELLED: "is cancelled.",
-    Cancellation.REQUESTED: (
-        "runs: its worker was asked to stop it. Unless it returns within a second, it "
-        "will be failed."
-    ),
+    Cancellation.REQUESTED: "runs; its worker will stop it, unless it ends before.",
 }
 
 
