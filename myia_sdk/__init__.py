@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from myia_sdk.batch import Batch
     from myia_sdk.certification.certificate import Certificate
     from myia_sdk.certification.checks import CheckContext, Measurement, check
+    from myia_sdk.certification.references import DatasetRef, ModelRef
     from myia_sdk.certification.report import Outcome, Report, Severity, Verdict
-    from myia_sdk.certification.request import DatasetRef, ModelRef
     from myia_sdk.certification.suites import list_suites, load_suite
     from myia_sdk.client import Client
     from myia_sdk.errors import MyiaError
@@ -29,11 +29,11 @@ _HOMES = {
     "Certificate": "myia_sdk.certification.certificate",
     "CheckContext": "myia_sdk.certification.checks",
     "Client": "myia_sdk.client",
-    "DatasetRef": "myia_sdk.certification.request",
+    "DatasetRef": "myia_sdk.certification.references",
     "JobHandle": "myia_sdk.handle",
     "JobState": "myia_sdk.queue.job",
     "Measurement": "myia_sdk.certification.checks",
-    "ModelRef": "myia_sdk.certification.request",
+    "ModelRef": "myia_sdk.certification.references",
     "MyiaError": "myia_sdk.errors",
     "Outcome": "myia_sdk.certification.report",
     "Report": "myia_sdk.certification.report",

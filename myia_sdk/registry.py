@@ -155,7 +155,7 @@ def make_entry(
 
 
 def _baseline(client: Client, model: object) -> str:
-    from myia_sdk.certification.request import ModelRef
+    from myia_sdk.certification.references import ModelRef
 
     if isinstance(model, ModelRef):
         family = model.family

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from myia_sdk.certification.request import DatasetRef, ModelRef, require_digest
+from myia_sdk.certification.references import DatasetRef, ModelRef, require_digest
 from myia_sdk.errors import (
     ArtifactCorruptedError,
     ArtifactNotFoundError,

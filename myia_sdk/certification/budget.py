@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from myia_sdk.certification.records import JSON
-    from myia_sdk.certification.request import ModelRef
+    from myia_sdk.certification.references import ModelRef
     from myia_sdk.certification.suites import Suite
 
 _PER_MILLION = 1_000_000

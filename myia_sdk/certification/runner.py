@@ -21,8 +21,8 @@ from myia_sdk.certification.execution import (
 )
 from myia_sdk.certification.models import load_model
 from myia_sdk.certification.records import JSON, json_safe
+from myia_sdk.certification.references import ModelRef
 from myia_sdk.certification.report import CheckRecord, Report, Verdict
-from myia_sdk.certification.request import ModelRef
 from myia_sdk.certification.samples import SampleLog
 from myia_sdk.certification.suites import Suite, load_suite
 from myia_sdk.certification.verdict import Judgement, judge

@@ -122,7 +122,7 @@ def _described(report: Report) -> dict[str, JSON]:
 
 def _host(model: Mapping[str, JSON], region: str | None) -> str | None:
     """Host and port of the endpoint, without path, user or password."""
-    from myia_sdk.certification.request import ModelRef
+    from myia_sdk.certification.references import ModelRef
 
     url = ModelRef.from_record(model).url_in(region)
     if url is None:

@@ -15,11 +15,8 @@ from typing import TYPE_CHECKING, Any
 from myia_sdk.certification.budget import price_of
 from myia_sdk.certification.parameters import require_parameters
 from myia_sdk.certification.records import JSON, json_safe
-from myia_sdk.certification.request import (
-    CertificationRequest,
-    DatasetRef,
-    ModelRef,
-)
+from myia_sdk.certification.references import DatasetRef, ModelRef
+from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.certification.suites import Suite, list_suites, load_suite
 from myia_sdk.errors import (
     DatasetError,

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Self
 import rfc8785
 
 from myia_sdk.certification.records import JSON, RecordReader, json_safe
-from myia_sdk.certification.request import FAMILIES
+from myia_sdk.certification.references import FAMILIES
 from myia_sdk.certification.specs import (
     CheckSpec,
     merged_params,

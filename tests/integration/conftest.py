@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from myia_sdk.certification.models import load_model
-from myia_sdk.certification.request import ModelRef
+from myia_sdk.certification.references import ModelRef
 from tests.chat_server import (
     MODEL_NAME,
     missing_packages,

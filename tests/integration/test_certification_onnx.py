@@ -20,8 +20,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from myia_sdk.certification.artifacts import ArtifactStore
 from myia_sdk.certification.models.onnx import OnnxModel
 from myia_sdk.certification.models.onnx_content import inspect_onnx
+from myia_sdk.certification.references import ModelRef
 from myia_sdk.certification.report import Outcome, Verdict
-from myia_sdk.certification.request import CertificationRequest, ModelRef
+from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.certification.runner import run_suite
 from myia_sdk.errors import DatasetError, InvalidRequestError, ModelRejectedError
 

@@ -15,8 +15,9 @@ from myia_sdk.certification.budget import BudgetExceededError
 from myia_sdk.certification.datasets import Dataset
 from myia_sdk.certification.models import load_model
 from myia_sdk.certification.models.python import find_factory
+from myia_sdk.certification.references import ModelRef
 from myia_sdk.certification.report import Outcome, Verdict
-from myia_sdk.certification.request import CertificationRequest, ModelRef
+from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.certification.runner import run_suite
 from myia_sdk.certification.suites import load_suite
 from myia_sdk.errors import DatasetError, ModelRejectedError, SuiteError

@@ -19,7 +19,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from myia_sdk.certification.artifacts import ArtifactStore
 from myia_sdk.certification.models import load_model
 from myia_sdk.certification.models.sklearn import load_estimator
-from myia_sdk.certification.request import CertificationRequest, ModelRef
+from myia_sdk.certification.references import ModelRef
+from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.errors import (
     DatasetError,
     InvalidRequestError,

@@ -10,7 +10,7 @@ import pytest
 
 from myia_sdk.certification.categories import ErrorCategory
 from myia_sdk.certification.diagnosis import diagnose
-from myia_sdk.certification.request import ModelRef
+from myia_sdk.certification.references import ModelRef
 from myia_sdk.errors import (
     ConfigurationError,
     InvalidRequestError,

@@ -62,7 +62,7 @@ def artifacts(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(chat_server, artifacts):
-    from myia_sdk.certification.request import ModelRef
+    from myia_sdk.certification.references import ModelRef
 
     reference = ModelRef(
         kind="openai",

@@ -13,8 +13,9 @@ from myia_sdk.certification.checks.vectors import (
     paired_cosines,
     rank_correlation,
 )
+from myia_sdk.certification.references import ModelRef
 from myia_sdk.certification.report import Outcome, Verdict
-from myia_sdk.certification.request import CertificationRequest, ModelRef
+from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.certification.runner import run_suite
 from myia_sdk.certification.suites import load_suite
 from myia_sdk.errors import MalformedAnswerError, ModelRejectedError

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from myia_sdk.certification.records import json_safe
+from myia_sdk.certification.references import DatasetRef, ModelRef
 from myia_sdk.certification.report import (
     CheckRecord,
     Outcome,
@@ -17,7 +18,7 @@ from myia_sdk.certification.report import (
     Threshold,
     Verdict,
 )
-from myia_sdk.certification.request import CertificationRequest, DatasetRef, ModelRef
+from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.errors import CertificationError, PermanentCertificationError
 
 

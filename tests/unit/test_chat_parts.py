@@ -17,8 +17,9 @@ from myia_sdk.certification.checks.instructions import RULES, obeys
 from myia_sdk.certification.checks.traffic import Traffic
 from myia_sdk.certification.material import read_material
 from myia_sdk.certification.models import ChatEvent, load_model
+from myia_sdk.certification.references import ModelRef
 from myia_sdk.certification.report import Outcome, Threshold
-from myia_sdk.certification.request import CertificationRequest, ModelRef
+from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.certification.retrying import RetryPolicy
 from myia_sdk.errors import InvalidRequestError, MissingExtraError
 

@@ -18,8 +18,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 from myia_sdk.certification.budget import Budget
+from myia_sdk.certification.references import FAMILIES
 from myia_sdk.certification.report import Outcome, Severity, Threshold
-from myia_sdk.certification.request import FAMILIES
 from myia_sdk.certification.retrying import RetryPolicy
 from myia_sdk.certification.samples import SampleLog
 from myia_sdk.errors import SuiteError

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from myia_sdk.certification.artifacts import ArtifactStore
     from myia_sdk.certification.records import JSON
-    from myia_sdk.certification.request import ModelRef
+    from myia_sdk.certification.references import ModelRef
 
 #: Adapter module of each kind of model.
 ADAPTERS: dict[str, str] = {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from myia_sdk.certification.models import Surroundings
     from myia_sdk.certification.records import JSON
-    from myia_sdk.certification.request import ModelRef
+    from myia_sdk.certification.references import ModelRef
 
 #: What the protocol calls the end of an answer, in OpenAI's words.
 _FINISH_REASONS = {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from myia_sdk.certification.models import Model, Surroundings
     from myia_sdk.certification.records import JSON
-    from myia_sdk.certification.request import ModelRef
+    from myia_sdk.certification.references import ModelRef
 
 #: Options of the reference that the checks read; a factory does not get them.
 _OPTIONS_OF_CHECKS = frozenset({"dimensions", "prices", "unit_norm"})

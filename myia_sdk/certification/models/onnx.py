@@ -16,7 +16,7 @@ from myia_sdk.certification.models.onnx_content import (
     OnnxContent,
     require_self_contained,
 )
-from myia_sdk.certification.request import ModelRef
+from myia_sdk.certification.references import ModelRef
 from myia_sdk.errors import MissingExtraError, ModelRejectedError
 
 if TYPE_CHECKING:

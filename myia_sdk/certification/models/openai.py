@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from myia_sdk.certification.models import Surroundings
     from myia_sdk.certification.records import JSON
-    from myia_sdk.certification.request import ModelRef
+    from myia_sdk.certification.references import ModelRef
 
 #: Sent where an endpoint asks for no key: the library refuses to send none.
 _NO_KEY = "none"

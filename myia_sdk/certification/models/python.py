@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from myia_sdk.certification.models import Model, Surroundings
     from myia_sdk.certification.records import JSON
-    from myia_sdk.certification.request import ModelRef
+    from myia_sdk.certification.references import ModelRef
 
 
 class CallableModel:

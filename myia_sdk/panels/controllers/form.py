@@ -152,7 +152,7 @@ class SubmitForm(Controller):
 
     def family(self) -> str | None:
         """Return what the chosen model does, None when that is not known yet."""
-        from myia_sdk.certification.request import family_of_kind
+        from myia_sdk.certification.references import family_of_kind
 
         entry, values = self.entry(), self.values
         if entry is not None:

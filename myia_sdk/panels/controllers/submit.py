@@ -17,7 +17,7 @@ from myia_sdk.panels.controllers.namespace import count_missing
 from myia_sdk.panels.permissions import Action, ActionRefusedError
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.request import ModelRef
+    from myia_sdk.certification.references import ModelRef
     from myia_sdk.panels.controllers.base import Event, Handler
 
 #: BullMQ's greatest priority.
@@ -85,7 +85,7 @@ class SubmitController(SubmitForm):
         InvalidRequestError
             A part is missing or malformed; the message names its key.
         """
-        from myia_sdk.certification.request import ModelRef
+        from myia_sdk.certification.references import ModelRef
 
         values = self.values
         return ModelRef(
