@@ -229,5 +229,7 @@ class LiveView:
         """Stop for good; further messages are ignored."""
         if not self._is_closed:
             self._is_closed = True
+            self._has_snapshot = False
             self._feed.detach(self)
+            self.controller.forget_sent()
             self._feed.release()

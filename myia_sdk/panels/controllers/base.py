@@ -233,6 +233,10 @@ class Controller:
         self._sent = state
         return operations
 
+    def forget_sent(self) -> None:
+        """Let go of the state last sent: IPython's ``Out`` keeps closed panels."""
+        self._sent = {}
+
     def handle(self, event: Event, publish: Callable[[], None] = lambda: None) -> None:
         """Act on one event of the browser.
 
