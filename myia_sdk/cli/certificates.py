@@ -108,7 +108,7 @@ def verify(
     if found.is_development:
         console.print("It was signed with a development key.")
     if document.descriptor is not None:
-        console.print("It is about the endpoint:", document.descriptor)
+        console.print("It is about the model described as:", document.descriptor)
     if not found.is_subject_checked:
         console.print("Which model it is about was not checked; give --subject FILE.")
 

@@ -8,6 +8,8 @@ from datetime import timedelta
 
 import pytest
 
+from myia_sdk.certificates import CertificateStore
+from myia_sdk.certification.artifacts import ArtifactStore
 from myia_sdk.certification.certificate import Certificate
 from myia_sdk.certification.envelope import Envelope
 from myia_sdk.certification.keys import new_key, trusted_keys
@@ -15,7 +17,7 @@ from myia_sdk.certification.report import Verdict
 from myia_sdk.certification.revocation import RevocationKind, RevocationList
 from myia_sdk.certification.signing import Signer
 from myia_sdk.certification.statement import PAYLOAD_TYPE
-from myia_sdk.certification.subjects import Subject, descriptor_bytes
+from myia_sdk.certification.subjects import Subject
 from myia_sdk.errors import (
     CertificateError,
     CertificateExpiredError,
@@ -301,7 +303,8 @@ def test_an_endpoint_is_certified_by_its_description_never_by_a_weights_hash(
         "systemFingerprint": "fp_1",
     }
     file = tmp_path / "endpoint.json"
-    file.write_bytes(descriptor_bytes(certificate.descriptor))
+    store = CertificateStore(queue=None, artifacts=ArtifactStore(tmp_path))
+    file.write_bytes(store.subject_bytes(certificate))
     presented = Subject.of_path(file)
     assert certificate.verify([signer.public_key], presented, now=LATER).is_certified
     assert "env:KEY" not in json.dumps(certificate.statement)
