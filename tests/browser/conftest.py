@@ -28,6 +28,8 @@ from tests.conftest import RedisServer
 #: Where screenshots go; CI keeps the folder.
 SCREENSHOTS = Path(os.environ.get("TEST_SCREENSHOTS", "build/screenshots"))
 ROOT = Path(__file__).parents[2]
+#: Password of the boards that tests serve.
+BOARD_PASSWORD = "secret-of-the-board"
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 
 
@@ -270,6 +272,26 @@ def notebook(lab: Lab, browser: Any) -> Iterator[Notebook]:
     context.close()
     for session in lab.api("/sessions"):
         lab.api(f"/sessions/{session['id']}", "DELETE")
+
+
+@pytest.fixture
+def new_page(browser: Any) -> Iterator[Callable[[], Any]]:
+    """Pages of visitors who know the password."""
+    contexts = []
+
+    def open_one() -> Any:
+        context = browser.new_context(
+            http_credentials={"username": "admin", "password": BOARD_PASSWORD},
+            viewport={"width": 1360, "height": 1100},
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        return context.new_page()
+
+    yield open_one
+    for context in contexts:
+        context.close()
 
 
 @pytest.fixture(autouse=True)
