@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from pandas.api.types import is_object_dtype, is_string_dtype
 
+from myia_sdk.errors import ConfigurationError
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
@@ -100,6 +102,10 @@ def write_excel(
 
 
 def _map_texts(frame: pd.DataFrame, change: Callable[[Any], Any]) -> pd.DataFrame:
+    if not isinstance(frame, pd.DataFrame):
+        raise ConfigurationError(
+            f"A {type(frame).__name__} is no DataFrame; give one, as of client.jobs()."
+        )
     out = frame.copy()
     for position, dtype in enumerate(frame.dtypes):
         values = frame.iloc[:, position]

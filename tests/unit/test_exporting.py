@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from myia_sdk import colors, exporting
+from myia_sdk.errors import ConfigurationError
 from myia_sdk.exporting import (
     defuse_formulas,
     restore_formulas,
@@ -123,3 +124,11 @@ def test_examples_in_documentation_run(module) -> None:
     result = doctest.testmod(module)
     assert result.attempted
     assert not result.failed
+
+
+@pytest.mark.parametrize("wrong", [None, 5, "x", [1]])
+def test_what_is_no_frame_is_refused_and_nothing_written(tmp_path, wrong) -> None:
+    for write in (write_csv, write_excel):
+        with pytest.raises(ConfigurationError, match="no DataFrame"):
+            write(wrong, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
