@@ -76,12 +76,25 @@ class Panel {
       this.words = new Words(message.texts, message.language);
       this.repaint();
       restoreRate(this);
+      this.ui.flowOf = "";
+      if (this.ui.isQueueOpen && !this.state.server) this.act("queue_details", { is_open: true });
+      this.askForFlow();
     } else if (message.type === "patch" && this.state) {
       this.state = applyOperations(this.state, message.operations);
       this.repaint();
+      this.askForFlow();
     } else if (message.type === "download" && message.view === this.id) {
       this.download(message);
     }
+  }
+
+  // The other end of a connection that broke is new and knows nothing of open parts.
+  askForFlow() {
+    const { detail } = this.state;
+    if (this.ui.detailTab !== "flow" || !detail || !detail.family || detail.flow) return;
+    if (this.ui.flowOf === detail.row.id) return;
+    this.ui.flowOf = detail.row.id;
+    this.act("flow", { is_open: true });
   }
 
   download({ name, mime, text }) {
