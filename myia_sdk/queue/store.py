@@ -105,7 +105,8 @@ class JobStore(JobFinisher):
         lease : timedelta
             Time after which others may take the job if the lease is not renewed.
         worker : str, optional
-            Name shown with the job.
+            Name shown with the job. With it, a claim that is sent again because its
+            answer was lost gets the same job.
         limiter : RateLimit, optional
             Limit on starts; the queue's own maximum wins over it.
         """

@@ -232,10 +232,10 @@ def test_logs_of_forgotten_jobs_go_with_them(store):
 
 
 def test_long_backlog_of_finished_jobs_is_forgotten_in_bounded_steps(store):
-    for _ in range(40):
+    for _ in range(20):
         run_one(store)
     run_one(store, remove_on_complete=Retention(count=5))
-    assert store.counts()[JobState.COMPLETED] == 21
+    assert store.counts()[JobState.COMPLETED] == 11
     run_one(store, remove_on_complete=Retention(count=5))
     assert store.counts()[JobState.COMPLETED] == 5
 

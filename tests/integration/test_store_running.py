@@ -83,6 +83,19 @@ def test_claim_promotes_due_jobs_first_in_order(store):
     assert {"event": "waiting", "jobId": urgent, "prev": "delayed"} in events(store)
 
 
+def test_a_claim_whose_answer_was_lost_gets_its_job_again(store):
+    """redis-py sends it again; a second job would be nobody's for a whole lease."""
+    ids = store.add_many([new_job(), new_job()])
+    for _ in range(2):
+        job = store.claim("one", LEASE, "worker-1").job
+        assert (job.id, job.attempts_started) == (ids[0], 1)
+    assert store.counts()[JobState.ACTIVE] == 1
+    assert store.claim("two", LEASE, "worker-1").job.id == ids[1]
+    assert store.claim("one", LEASE, "worker-1").job is None
+    store.complete(ids[1], "two", None)
+    assert store.claim("two", LEASE, "worker-1").job is None
+
+
 def test_many_due_jobs_are_promoted_in_bounded_steps(store):
     store.add_many([new_job(delay=timedelta(milliseconds=1)) for _ in range(250)])
     store.clock.advance(10)

@@ -36,7 +36,7 @@ def jobs(store):
     made = {}
     for state in ("completed", "failed", "active"):
         made[state] = store.add(NewJob(name="certify", data={"model": f"m-{state}"}))
-        store.claim(TOKEN, LEASE, "our-worker")
+        store.claim(TOKEN, LEASE)
         store.log(made[state], [f"step one of {state}", "step two"])
     store.complete(made["completed"], TOKEN, {"verdict": "certified"})
     store.fail(made["failed"], TOKEN, "ValueError: boom", "Traceback of ours")

@@ -1,4 +1,4 @@
--- include: admit event promote-due score count-up end-cancelled
+-- include: admit event promote-due score count-up end-cancelled sdk
 -- Give the next job to a worker. Answers {id or '', next due ms, limited for ms,
 -- ids dropped, hash fields...}.
 -- ARGV: now token lease_ms worker limit_max limit_duration_ms
@@ -8,6 +8,26 @@ local worker = ARGV[4]
 local DROP_AT_ONCE = 1000
 
 admit_when_full(base)
+
+local function answer_with(id, dropped)
+  local answer = { id, 0, 0, dropped }
+  for _, part in ipairs(redis.call('HGETALL', base .. id)) do
+    answer[#answer + 1] = part
+  end
+  return answer
+end
+
+-- The same question may be sent twice, when its first answer was lost on the way: a
+-- second job would be nobody's until its lease ran out.
+local receipt = sdk(base) .. 'claimed:' .. worker
+local last = worker ~= '' and redis.call('GET', receipt)
+if last and last:sub(1, #token + 1) == token .. ' ' then
+  local id = last:sub(#token + 2)
+  if redis.call('GET', base .. id .. ':lock') == token then
+    return answer_with(id, 0)
+  end
+end
+
 local meta = redis.call('HMGET', base .. 'meta', 'paused', 'concurrency', 'max',
   'duration')
 local maximum = tonumber(meta[3]) or tonumber(ARGV[5])
@@ -84,11 +104,8 @@ event(base, 'active', 'jobId', id, 'prev', 'waiting')
 redis.call('HSET', base .. id, 'processedOn', now)
 if worker ~= '' then
   redis.call('HSET', base .. id, 'pb', worker)
+  redis.call('SET', receipt, token .. ' ' .. id, 'PX', lease)
 end
 count_up(base, id, 'ats')
 redis.call('ZADD', base .. 'marker', 0, '0')
-local answer = { id, 0, 0, dropped }
-for _, part in ipairs(redis.call('HGETALL', base .. id)) do
-  answer[#answer + 1] = part
-end
-return answer
+return answer_with(id, dropped)

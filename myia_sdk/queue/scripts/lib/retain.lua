@@ -1,7 +1,7 @@
 -- include: delete-job parent
 -- Delete finished jobs that are too old or too many, a bounded number a call: the
 -- next finish goes on where this one stopped.
-local RETAIN_AT_ONCE = 20
+local RETAIN_AT_ONCE = 10
 
 local function forget_finished(base, state, ids, now)
   if #ids == 0 then
