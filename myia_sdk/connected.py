@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from myia_sdk.errors import QueueConnectionError
 from myia_sdk.queue.administration import QueueAdministration
 from myia_sdk.queue.schedule import JobSchedulers
 from myia_sdk.queue.store import JobStore
@@ -24,49 +23,27 @@ class Connected:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._is_closed = False
         self.settings = server.settings
-        self._queue = JobStore(
+        #: The jobs of the queue.
+        self.queue = JobStore(
             server.redis,
             self.settings.certification_queue_name,
             prefix=self.settings.bull_queue_prefix,
         )
-        self._administration = QueueAdministration(self._queue)
-        self._scheduling = JobSchedulers(self._queue)
-        self._is_closed = False
-
-    @property
-    def queue(self) -> JobStore:
-        """The jobs of the queue."""
-        self._check_open()
-        return self._queue
-
-    @property
-    def administration(self) -> QueueAdministration:
-        """What changes jobs and the queue."""
-        self._check_open()
-        return self._administration
-
-    @property
-    def scheduling(self) -> JobSchedulers:
-        """The timetables of the queue."""
-        self._check_open()
-        return self._scheduling
+        #: What changes jobs and the queue.
+        self.administration = QueueAdministration(self.queue)
+        #: The timetables of the queue.
+        self.scheduling = JobSchedulers(self.queue)
 
     @property
     def is_closed(self) -> bool:
         """Whether :meth:`close` was called; a closed client is not opened again."""
         return self._is_closed
 
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise QueueConnectionError(
-                "This client is closed, and an embedded server that it used may have "
-                "ended with it; make a new one: Client() or Client.local()."
-            )
-
     def __repr__(self) -> str:
         closed = ", closed" if self._is_closed else ""
-        return f"<Client {self._queue.queue!r} at {self._server.address}{closed}>"
+        return f"<Client {self.queue.queue!r} at {self._server.address}{closed}>"
 
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
@@ -88,7 +65,7 @@ class Connected:
 
     def describe(self) -> str:
         """Say which server and queue this is, and why that one."""
-        queue = self._queue
+        queue = self.queue
         text = (
             f"Queue {queue.prefix}:{queue.queue} at {self._server.address}, "
             f"from {self._server.source}"

@@ -36,7 +36,9 @@ class Server:
 
     def close(self) -> None:
         """Close connections, end workers of ours, give the lease back."""
-        self.redis.close()
+        from myia_sdk.queue.connection import close_for_good
+
+        close_for_good(self.redis)
         if self.workers is not None:
             self.workers.close()
         if self.local is not None:

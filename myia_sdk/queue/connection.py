@@ -6,7 +6,7 @@ import re
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 import redis
@@ -244,6 +244,21 @@ def _cluster_client(options: ConnectionOptions, common: dict[str, Any]) -> Redis
     login = {name: value for name, value in _login(options).items() if name != "db"}
     tls = {"ssl": True, **_tls(options)} if options.tls else {}
     return RedisCluster(host=options.host, port=options.port, **login, **common, **tls)
+
+
+def close_for_good(client: RedisClient) -> None:
+    """Close a client, and refuse its further commands: by itself it would reconnect."""
+    client.close()
+    if not isinstance(client, RedisCluster):
+        pool: Any = client.connection_pool
+        pool.get_connection = _refuse
+
+
+def _refuse(*_: object, **__: object) -> NoReturn:
+    raise QueueConnectionError(
+        "This client is closed, and an embedded server that it used may have ended "
+        "with it; make a new one: Client() or Client.local()."
+    )
 
 
 def address_of(client: RedisClient) -> str:

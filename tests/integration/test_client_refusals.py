@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -276,3 +278,28 @@ def test_wrong_password_is_named_but_not_shown(redis_server):
         Client(settings)
     assert "password" in str(caught.value).lower()
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("error")
+def test_panel_of_a_closed_client_ends_in_peace(redis_server):
+    client = Client(Settings(redis_url=redis_server.url))
+    panel = client.monitor()
+    client.close()
+    assert client.queue.queue in repr(panel)
+    panel.close()
+
+
+def test_missing_library_is_named_rather_than_the_file():
+    code = (
+        "import sys; sys.modules['skops'] = sys.modules['skops.io'] = None\n"
+        "from myia_sdk.certification.models.sklearn import require_trusted\n"
+        "require_trusted(b'PK')"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "MissingExtraError: The extra [sklearn]" in result.stderr.splitlines()[-1]

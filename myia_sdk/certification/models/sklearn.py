@@ -138,8 +138,9 @@ def load_estimator(content: bytes) -> Any:  # noqa: ANN401 - any estimator
         The file is a pickle, no skops file, or holds types that are not accepted.
     """
     require_trusted(content)
+    skops = _skops()
     try:
-        return _skops().loads(content, trusted=sorted(TRUSTED_TYPES))
+        return skops.loads(content, trusted=sorted(TRUSTED_TYPES))
     except Exception as exc:
         raise ModelRejectedError(
             f"The skops file cannot be loaded: {type(exc).__name__}: {exc}. It was "
@@ -151,8 +152,9 @@ def load_estimator(content: bytes) -> Any:  # noqa: ANN401 - any estimator
 def require_trusted(content: bytes) -> None:
     """Refuse a file that is no skops file or holds types beyond the allow-list."""
     refuse_pickle(content, "The model")
+    skops = _skops()
     try:
-        found = _skops().get_untrusted_types(data=content)
+        found = skops.get_untrusted_types(data=content)
     except Exception as exc:
         raise ModelRejectedError(
             f"The model is not a readable skops file: {type(exc).__name__}: {exc}. "
