@@ -5,7 +5,8 @@ function flowNode(panel, node, isCurrent) {
   const parts = [
     h("span", { class: "myia-flow-name" }, dot(panel, node.state), " ", node.name),
     h("code", { class: "myia-id" }, node.id),
-    h("span", { class: "myia-muted" }, words.state(node.state), node.is_here ? "" : ` · ${words.t("flow.queue", { name: node.queue })}`),
+    h("span", { class: "myia-muted" }, words.state(node.state)),
+    node.is_here ? null : h("span", { class: "myia-muted" }, words.t("flow.queue", { name: node.queue })),
   ];
   const look = { class: `myia-flow-node${isCurrent ? " myia-flow-current" : ""}`, title: node.key };
   if (!node.is_here) return h("div", look, parts);
