@@ -11,7 +11,7 @@ import pytest
 
 from myia_sdk.certification.artifacts import ArtifactStore
 from myia_sdk.certification.checks import CheckContext, Measurement
-from myia_sdk.certification.checks.asking import Reply, ask, ask_each, needs
+from myia_sdk.certification.checks.asking import Reply, answered, ask, ask_each, needs
 from myia_sdk.certification.checks.chat_abilities import schema_problem
 from myia_sdk.certification.checks.instructions import RULES, obeys
 from myia_sdk.certification.checks.traffic import Traffic
@@ -133,9 +133,49 @@ def test_a_check_asks_many_things_at_once_and_no_more_than_the_run_allows():
         halves = checks.map(
             lambda half: ask_each(context, half), [questions[:3], questions[3:]]
         )
-        texts = [reply.text for half in halves for reply in half]
+        texts = [reply.text for half in halves for reply in answered(half)]
     assert texts == ["0", "1", "2", "3", "4", "5"]
     assert model.most == 3
+
+
+class Failing:
+    """An endpoint that answers those and no other numbers."""
+
+    family = "chat"
+
+    def __init__(self, answers, status):
+        self.answers, self.status = answers, status
+        self.asked = []
+
+    def chat(self, messages, parameters=None, *, stream=True, timeout=60.0):
+        text = messages[0]["content"]
+        self.asked.append(text)
+        if int(text) not in self.answers:
+            error = RuntimeError("not now")
+            error.status_code = self.status
+            raise error
+        yield ChatEvent(elapsed=0.1, text=text)
+
+
+QUESTIONS = [(str(number), None) for number in range(20)]
+
+
+def test_a_few_requests_without_an_answer_do_not_undo_a_measurement():
+    context = context_of(Failing(set(range(20)) - {4, 9}, 503))
+    replies = ask_each(context, QUESTIONS)
+    assert [n for n, reply in enumerate(replies) if reply is None] == [4, 9]
+    assert len(answered(replies)) == 18
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "asked"),
+    [(set(), 503, 3), (set(range(20)) - {0, 1, 2}, 503, 3), ({0}, 401, 2)],
+)
+def test_too_many_of_them_or_one_that_will_not_pass_do(answers, status, asked):
+    model = Failing(answers, status)
+    with pytest.raises(RuntimeError, match="not now"):
+        ask_each(context_of(model, parameters={"concurrency": 1}), QUESTIONS)
+    assert len(model.asked) == asked
 
 
 def test_requests_keep_their_pace():

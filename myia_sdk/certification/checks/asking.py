@@ -14,7 +14,7 @@ from myia_sdk.certification.report import Outcome
 from myia_sdk.errors import SuiteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from myia_sdk.certification.checks import CheckFunction
     from myia_sdk.certification.models import ChatEvent, ChatModel
@@ -25,8 +25,14 @@ if TYPE_CHECKING:
 REQUEST_TIMEOUT = 60.0
 #: Statuses by which an endpoint says that it does not know a parameter.
 _REFUSING_STATUSES = frozenset({400, 405, 415, 422, 501})
+#: Share of a check's requests that may stay without an answer.
+_UNANSWERED = 0.1
 #: For endpoints that count no tokens: English has about four characters a token.
 _CHARACTERS_PER_TOKEN = 4
+
+
+#: Messages and parameters of one request.
+Question = tuple["str | Sequence[Mapping[str, JSON]]", "Mapping[str, JSON] | None"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +141,12 @@ def ask(
 
 
 def ask_each(
-    context: CheckContext,
-    questions: Sequence[
-        tuple[str | Sequence[Mapping[str, JSON]], Mapping[str, JSON] | None]
-    ],
-) -> list[Reply]:
+    context: CheckContext, questions: Sequence[Question]
+) -> list[Reply | None]:
     """Ask several things at once, as many as the run's traffic allows.
+
+    A few requests without an answer do not undo a measurement with many: up to a
+    tenth of them may fail for temporary reasons, retries included.
 
     Parameters
     ----------
@@ -151,16 +157,40 @@ def ask_each(
 
     Returns
     -------
-    list of Reply
-        In the order of the questions.
+    list of Reply or None
+        In the order of the questions, ``None`` for those without an answer.
 
     Raises
     ------
     Exception
-        The first error in that order; what was not sent yet is not sent.
+        An error that is not temporary, or one more than may be. What was not sent yet
+        is not sent.
     """
+    lost: list[Exception] = []
+    final: list[Exception] = []
+
+    def attempt(question: Question) -> Reply | None:
+        if final:
+            return None
+        try:
+            return ask(context, *question)
+        except Exception as exc:  # noqa: BLE001 - counted here, and raised below
+            lost.append(exc)
+            is_too_many = len(lost) > _UNANSWERED * len(questions)
+            if is_too_many or not diagnose(exc).temporary:
+                final.append(exc)
+        return None
+
     with ThreadPoolExecutor(traffic_of(context).limit) as pool:
-        return list(pool.map(lambda question: ask(context, *question), questions))
+        replies = list(pool.map(attempt, questions))
+    if final:
+        raise final[0]
+    return replies
+
+
+def answered(replies: Iterable[Reply | None]) -> list[Reply]:
+    """Leave out the requests that got no answer."""
+    return [reply for reply in replies if reply is not None]
 
 
 def refuses(error: Exception) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from myia_sdk.certification.checks import CheckContext, Measurement, check
 from myia_sdk.certification.checks.asking import (
     Reply,
+    answered,
     any_text,
     ask,
     ask_each,
@@ -260,16 +261,9 @@ def seed_determinism(context: CheckContext) -> Measurement:
 def temperature(context: CheckContext) -> Measurement:
     """Count the distinct answers to one prompt with different seeds."""
     parameters = {"temperature": context.params["temperature"], "max_tokens": 24}
-    replies = ask_each(
-        context,
-        [
-            (
-                "Invent a name for a small boat and say why.",
-                {**parameters, "seed": seed},
-            )
-            for seed in range(whole_number(context, "requests"))
-        ],
-    )
+    seeds = range(whole_number(context, "requests"))
+    questions = [(_INVENTION, {**parameters, "seed": seed}) for seed in seeds]
+    replies = answered(ask_each(context, questions))
     distinct = len({reply.text for reply in replies})
     return Measurement(
         value=float(distinct),
