@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 #: How often the death of the consumer is looked for besides the closed socket,
 #: milliseconds: a fork of the consumer may hold the socket open.
 PARENT_WATCH_MS = 1000
-#: How often the processes of jobs are counted, seconds.
-COUNT_SECONDS = 0.1
+#: How often the processes of jobs are counted, seconds: half a millisecond each.
+COUNT_SECONDS = 1.0
+#: How often it is looked whether the system has many more than at the last count.
+GLANCE_SECONDS = 0.1
 MAX_MESSAGE_BYTES = 256 * 1024
 #: Sent by the consumer to end a job's process tree at once.
 KILL = b"kill"
@@ -60,7 +62,8 @@ class ForkServer:
         #: Processes and threads that a child's tree may have, by its process id.
         self._allowed: dict[int, int] = {}
         self._crowded: set[int] = set()
-        self._counted = 0.0
+        self._glanced = self._counted = 0.0
+        self._in_system = 0
 
     def serve(self) -> None:
         """Serve until the consumer is gone, then kill every job's tree."""
@@ -78,7 +81,7 @@ class ForkServer:
             self._kill_orphans()
 
     def _serve_once(self) -> bool:
-        wait = COUNT_SECONDS * 1000 if self._allowed else PARENT_WATCH_MS
+        wait = GLANCE_SECONDS * 1000 if self._allowed else PARENT_WATCH_MS
         for descriptor, _ in self._poll.poll(wait):
             if descriptor == self._control.fileno():
                 if not self._accept():
@@ -95,9 +98,14 @@ class ForkServer:
     def _count(self) -> None:
         """Kill the trees that have grown too large."""
         now = time.monotonic()
-        if now < self._counted + COUNT_SECONDS:
+        if not self._allowed or now < self._glanced + GLANCE_SECONDS:
             return
-        self._counted = now
+        self._glanced = now
+        in_system = processes.threads_of_system()
+        has_grown = in_system > self._in_system + min(self._allowed.values()) / 4
+        if not has_grown and now < self._counted + COUNT_SECONDS:
+            return
+        self._counted, self._in_system = now, in_system
         for pid, allowed in self._allowed.items():
             if processes.tree_size(pid, allowed) > allowed:
                 self._crowded.add(pid)

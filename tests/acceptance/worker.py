@@ -73,6 +73,8 @@ class Consumer:
             self.process.kill()
         self.process.wait()
         self.store.redis.close()
+        # Shown by pytest when the test failed.
+        print(self.log.read_text()[-2000:])
 
     def __enter__(self):
         return self
