@@ -19,7 +19,7 @@ from myia_sdk.certification.certificate import Certificate
 from myia_sdk.certification.signing import Signer
 from myia_sdk.panels.displayed import Displayed
 from myia_sdk.panels.live import LiveFeed
-from myia_sdk.queue.job import JobOptions, NewJob
+from myia_sdk.queue.job import JobOptions, JobState, NewJob
 from tests.reports import make_report
 
 LEASE = timedelta(seconds=60)
@@ -71,7 +71,9 @@ class Jobs:
         )
 
     def claim(self, token: str = TOKEN) -> str:
-        job = self.queue.claim(token, LEASE, "worker-1").job
+        # A worker that asks twice with the same token gets the same job again.
+        worker = f"worker-{1 + self.queue.counts()[JobState.ACTIVE]}"
+        job = self.queue.claim(token, LEASE, worker).job
         assert job is not None
         return job.id
 
