@@ -49,11 +49,12 @@ def test_failure_in_a_pipeline_reaches_all_that_wait(tmp_path):
 def test_pipeline_delivered_twice_goes_on_once():
     results = app.huey.enqueue(app.quick.s(1).then(app.quick, 1))
     assert get(results) == [2, 3]
-    first = next(iter(results))
-    task = app.huey.task_of(app.huey.store.job(first.id))
-    before = app.huey.store.counts()
-    app.huey.enqueue(task.on_complete)
-    assert app.huey.store.counts() == before
+    store, first = app.huey.store, next(iter(results))
+    following = app.huey.task_of(store.job(first.id)).on_complete
+    before = store.job(following.id)
+    app.huey.enqueue(following)
+    assert store.job(following.id) == before
+    assert before.state is JobState.COMPLETED
 
 
 def test_group_and_map():
