@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Self
 
 from myia_sdk.arguments import to_count, to_id
 from myia_sdk.errors import CertificateError, ConfigurationError, JobNotFoundError
-from myia_sdk.handle import JobHandle, wait_for
+from myia_sdk.handle import JobHandle
 from myia_sdk.operations import Operations
 from myia_sdk.reading import jobs_of
 from myia_sdk.registering import Registering
 from myia_sdk.server import Server, find_server, start_server
 from myia_sdk.settings import Settings
+from myia_sdk.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,8 +6,6 @@ import asyncio
 import html
 import re
 import threading
-import time
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,15 +14,9 @@ from myia_sdk.errors import (
     InvalidTransitionError,
     JobFailedError,
     JobNotFoundError,
-    QueueError,
 )
-from myia_sdk.queue.job import PENDING_STATES, JobState
-from myia_sdk.waiting import (
-    PATIENCE_SECONDS,
-    ProgressBar,
-    follow,
-    progress_share,
-)
+from myia_sdk.queue.job import JobState
+from myia_sdk.waiting import follow, progress_share
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -382,51 +374,3 @@ def mime_bundle(client: Client, text: str, rich: str) -> dict[str, str]:
     if client.settings.myia_notebook:
         bundle["text/html"] = rich
     return bundle
-
-
-def _hint(client: Client, jobs: Mapping[str, Job]) -> str:
-    """Say why nothing happens, if nothing does."""
-    if any(job.state not in PENDING_STATES for job in jobs.values()):
-        return ""
-    with suppress(QueueError):
-        if not client.administration.workers():
-            return "no worker is running; `myia worker` starts one"
-        if client.queue.is_paused():
-            return "the queue is paused"
-    return ""
-
-
-def wait_for(
-    client: Client,
-    handles: list[JobHandle],
-    *,
-    timeout: Seconds | None,
-    progress: bool | None,
-    title: str,
-) -> None:
-    """Wait for jobs with a bar; an interrupt detaches and says how to come back."""
-    known = {handle.id: handle for handle in handles}
-    if progress is None and not client.settings.myia_notebook:
-        progress = False
-    bar = ProgressBar(title, is_shown=progress)
-
-    started = time.monotonic()
-
-    def on_change(jobs: Mapping[str, Job]) -> None:
-        for job_id, job in jobs.items():
-            known[job_id]._job = job  # noqa: SLF001 -- our own handles
-        is_long = time.monotonic() - started > PATIENCE_SECONDS
-        bar.show(jobs, _hint(client, jobs) if is_long and bar.is_shown else "")
-
-    try:
-        follow(client.queue, list(known), timeout=timeout, on_change=on_change)
-    except KeyboardInterrupt as interrupt:
-        first = next(iter(known))
-        text = (
-            f"Detached; {title} goes on. client.job({first!r}).wait() comes back to it."
-        )
-        interrupt.add_note(text)
-        bar.write(text)
-        raise
-    finally:
-        bar.close()
