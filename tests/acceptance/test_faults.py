@@ -100,7 +100,7 @@ def test_killed_server_comes_back_with_all_jobs(own_redis_server, start, tmp_pat
     """F9 and F10: the server dies while jobs run, and they end during the outage."""
     ledger = tmp_path / "ledger"
     consumer = start(own_redis_server, "-w", "2", lease=15, check=1)
-    ids = [consumer.submit(app.effect.s(str(ledger), 0.5)) for _ in range(2)]
+    ids = [consumer.submit(app.effect.s(str(ledger), 1.5)) for _ in range(2)]
     ids += [consumer.submit(app.effect.s(str(ledger), 0)) for _ in range(4)]
     pids_of(ledger, 2)
     own_redis_server.kill()
