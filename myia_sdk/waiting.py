@@ -302,10 +302,13 @@ def wait_for(
     except KeyboardInterrupt as interrupt:
         first = next(iter(known))
         text = (
-            f"Detached; {title} goes on. client.job({first!r}).wait() comes back to it."
+            f"Detached; {title} goes on. client.job({first!r}).wait() or "
+            f"`myia wait {first}` comes back to it."
         )
         interrupt.add_note(text)
-        bar.write(text)
+        if is_in_notebook():
+            # Not every front end shows the notes of an exception.
+            bar.write(text)
         raise
     finally:
         bar.close()
