@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
-from myia_sdk.arguments import to_texts, to_timedelta
+from myia_sdk.arguments import to_id, to_texts, to_timedelta
 from myia_sdk.submitting import Submitting
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Registering(Submitting):
         self,
         model: str,
         *,
-        every: timedelta | None = None,
+        every: Seconds | None = None,
         pattern: str | None = None,
         tz: str | None = None,
         region: str | None = None,
@@ -115,10 +115,10 @@ class Registering(Submitting):
         ----------
         model : str
             Name of the registered model; its suite and data are fixed now.
-        every : timedelta, optional
-            Time between two runs. Either this or `pattern`.
+        every : timedelta or float, optional
+            Time between two runs, or seconds. Either this or `pattern`.
         pattern : str, optional
-            Cron pattern of five fields.
+            Cron pattern of five fields, as in ``"0 3 * * *"``.
         tz : str, optional
             Time zone of the pattern; UTC if not given.
         region : str, optional
@@ -136,13 +136,18 @@ class Registering(Submitting):
         ------
         UnknownModelError
             No model has this name.
+        ConfigurationError, InvalidJobError
+            The times make no sense.
         """
         from myia_sdk.registry import schedule_entry
 
+        if pattern is not None:
+            to_texts([pattern], "pattern")
+
         return schedule_entry(
             cast("Client", self),
-            self.registry.get(model),
-            every=every,
+            self.registry.get(to_id(model, "registered model")),
+            every=to_timedelta(every, "every"),
             pattern=pattern,
             tz=tz,
             region=region,

@@ -249,6 +249,12 @@ def test_unknown_regions_of_registered_models_are_named(client):
             client.certify_all(["mars"])
         with pytest.raises(InvalidJobError, match="list"):
             client.certify_all("eu")
+        for wrong in ({"every": "1h"}, {"every": float("nan")}, {"pattern": 5}):
+            with pytest.raises(InvalidJobError):
+                client.schedule("wine", **wrong)
+        with pytest.raises(InvalidJobError, match="registered model"):
+            client.schedule(None, every=3_600)
+        assert client.schedulers().empty
     finally:
         client.registry.remove("wine")
 
