@@ -92,11 +92,15 @@ def test_member_delivered_twice_does_not_fire_the_chord_early():
 
 
 def test_lock_belongs_to_its_owner():
-    first = app.huey.lock_task("door", ttl=0.05)
+    first = app.huey.lock_task("door", ttl=60)
     second = app.huey.lock_task("door")
     with first:
         with pytest.raises(TaskLockedException):
             second.acquire()
+        store = app.huey.store
+        (place,) = store.redis.keys(store.keys.sdk("lock", "*door"))
+        assert 50 < store.redis.ttl(place) <= 60
+        store.redis.pexpire(place, 1)
         wait_until(lambda: not first.is_locked(), what="the end of the lock")
         second.acquire()
     assert second.is_locked()
