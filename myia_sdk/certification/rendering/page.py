@@ -34,12 +34,12 @@ _STYLE = """
 .myia-report dd { margin: 0; overflow-wrap: anywhere; }
 .myia-report .scroll { overflow-x: auto; }
 article.myia-report table { border-collapse: collapse; width: 100%;
-  table-layout: auto; font-size: inherit; }
+  table-layout: auto; font-size: .87em; }
 article.myia-report table th, article.myia-report table td {
   text-align: left !important; vertical-align: top; white-space: normal;
-  padding: .35rem .6rem; border-bottom: 1px solid var(--line); }
+  padding: .3rem .45rem; border-bottom: 1px solid var(--line); }
 article.myia-report table td.number { font-variant-numeric: tabular-nums; }
-article.myia-report table td.words { min-width: 16rem; overflow-wrap: anywhere; }
+article.myia-report table td.words { min-width: 13rem; overflow-wrap: anywhere; }
 .myia-report ul { margin: .25rem 0 0; padding-left: 1.1rem; }
 .myia-report small { opacity: .7; }
 """
