@@ -79,6 +79,8 @@ class Premises:
     def prepare(self) -> None:
         """Make the directories, closed to other users."""
         try:
+            # Models, data and what jobs print will be in it.
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
             for directory in (self.directory / "data", self.logs):
                 directory.mkdir(parents=True, exist_ok=True)
             self.directory.chmod(0o700)

@@ -73,6 +73,16 @@ def server(settings: Settings) -> Iterator[LocalServer]:
         eventually(lambda: not psutil.pid_exists(pid), "supervisor ended")
 
 
+def test_home_that_is_made_is_closed_to_others_and_one_that_is_there_left(tmp_path):
+    for home, mode in ((tmp_path / "new", 0o700), (tmp_path / "old", 0o755)):
+        if mode == 0o755:
+            home.mkdir()
+            home.chmod(mode)
+        Premises(home=home).prepare()
+        assert stat.S_IMODE(home.stat().st_mode) == mode
+        assert stat.S_IMODE((home / "server").stat().st_mode) == 0o700
+
+
 def test_server_is_private_persistent_and_needs_its_password(server, settings):
     home = settings.myia_home
     with connect(server) as client:
