@@ -18,6 +18,8 @@ from myia_sdk.queue.payload import check_text, encode_json
 MAX_PRIORITY = 2_097_151
 #: Stack traces kept per job when the job does not say: enough to see a pattern.
 DEFAULT_STACK_TRACE_LIMIT = 10
+#: Longest text of options that is remembered for other jobs, characters.
+SHARED_LENGTH = 500
 #: Longest delay accepted: scores stay exact doubles.
 MAX_DELAY = timedelta(days=3650)
 
@@ -360,7 +362,6 @@ class JobOptions:
         )
 
     @classmethod
-    @lru_cache(maxsize=1024)  # most jobs of a queue share a handful of options
     def from_json(cls, text: str) -> Self:
         """Read the ``opts`` field of a job hash.
 
@@ -369,6 +370,17 @@ class JobOptions:
         ValueError
             The text is not a JSON object.
         """
+        is_shared = len(text) <= SHARED_LENGTH and '"jobId"' not in text
+        return cls._from_shared(text) if is_shared else cls._from_text(text)
+
+    @classmethod
+    @lru_cache(maxsize=256)
+    def _from_shared(cls, text: str) -> Self:
+        """Most jobs of a queue that have no id of their own share few options."""
+        return cls._from_text(text)
+
+    @classmethod
+    def _from_text(cls, text: str) -> Self:
         record = json.loads(text)
         if not isinstance(record, dict):
             raise ValueError("opts is not an object")  # noqa: TRY004 - malformed JSON
