@@ -33,8 +33,6 @@ BOARD_PASSWORD = "secret-of-the-board"
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 
 
-# First, so that pytest-xdist's own finds the groups.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in Path(str(item.fspath)).parents:

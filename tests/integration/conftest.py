@@ -26,8 +26,6 @@ AIMOCK = Path("node_modules/@copilotkit/aimock/dist/cli.js")
 INTEROP = Path(__file__).parents[1] / "interop"
 
 
-# First, so that pytest-xdist's own finds the groups.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "chat_server" in getattr(item, "fixturenames", ()):
