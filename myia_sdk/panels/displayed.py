@@ -51,11 +51,6 @@ class Displayed:
             return False
         return self._cell[0] == other._cell[0] and self._cell[1] != other._cell[1]
 
-    @classmethod
-    def open_panels(cls) -> int:
-        """Return how many panels of this process are open."""
-        return len(cls._open_panels)
-
     def to_html(self) -> str:
         """Return a static copy of what is shown, as safe HTML."""
         raise NotImplementedError

@@ -46,19 +46,6 @@ class Action(StrEnum):
 
 #: Actions that change nothing: allowed in read-only panels.
 READING = frozenset({Action.EXPORT, Action.VERIFY, Action.DOWNLOAD})
-#: Actions that first show a preview and act on a second, confirming event.
-CONFIRMED = frozenset(
-    {
-        Action.CANCEL,
-        Action.REMOVE,
-        Action.CLEAN,
-        Action.DRAIN,
-        Action.OBLITERATE,
-        Action.RETRY_ALL,
-        Action.PROMOTE_ALL,
-        Action.UNSCHEDULE,
-    }
-)
 _PENDING = frozenset({JobState.WAITING, JobState.PRIORITIZED, JobState.DELAYED})
 _ALL = frozenset(JobState)
 #: States in which a job accepts an action.
