@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from uuid import uuid4
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -25,6 +27,19 @@ from tests.chromium import launched_chromium
 SCRUBBED_PREFIXES = ("REDIS_", "BULL_", "CERTIFICATION_", "MYIA_", "WORKER_HEALTH")
 #: ``valkey`` (the embedded server's binary) or ``redis`` (Debian's redis-server).
 TEST_SERVER = os.environ.get("TEST_SERVER", "valkey")
+#: Seconds that a server may take to start or to stop on a busy machine.
+PATIENCE_SECONDS = 60.0
+#: Processes of pytest-xdist choose among ports of their own, in steps of this.
+PORT_STEP = 8
+PORTS = range(20_000, 32_000, PORT_STEP)
+
+_given_ports: set[int] = set()
+
+# Examples are right or wrong; how long a busy machine takes for one says nothing.
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 
 def pytest_configure() -> None:
@@ -48,18 +63,30 @@ def server_binary(kind: str = TEST_SERVER) -> str:
 
 
 def free_port() -> int:
-    """A port to listen on later, which no connection is given meanwhile.
+    """A port to listen on later, which nobody else is given meanwhile.
 
     Ports of outgoing connections, of which tests make thousands, begin at 32768.
     """
+    own = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % PORT_STEP
     while True:
-        port = 20_000 + secrets.randbelow(12_000)
+        port = secrets.choice(PORTS) + own
+        if port in _given_ports:
+            continue
         with socket.socket() as sock:
             try:
                 sock.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _given_ports.add(port)
             return port
+
+
+@contextmanager
+def refusing_port() -> Iterator[int]:
+    """A port at which every connection is refused until the block ends."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", free_port()))
+        yield sock.getsockname()[1]
 
 
 @dataclass
@@ -86,9 +113,22 @@ class RedisServer:
         }
 
     def client(self, **options: object) -> redis.Redis:
+        # Not the library's 5 s: a command that is sent again counts twice.
+        options = {"socket_timeout": PATIENCE_SECONDS, **options}
         return redis.Redis.from_url(self.url, decode_responses=True, **options)
 
     def start(self) -> None:
+        """Run the server; one that never ran may move to another port."""
+        may_move = self.process is None
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self._is_started(deadline):
+            log = (self.directory / "server.log").read_text(errors="replace")
+            assert time.monotonic() < deadline, log[-2000:]
+            if may_move:
+                self.port = free_port()
+
+    def _is_started(self, deadline: float) -> bool:
+        """Run the server; False when it ended, as without its port it does."""
         arguments = [
             *(server_binary(self.kind), "--port", str(self.port)),
             *("--bind", "127.0.0.1", "--dir", str(self.directory)),
@@ -99,20 +139,19 @@ class RedisServer:
         log = (self.directory / "server.log").open("ab")
         with log:
             self.process = subprocess.Popen(arguments, stdout=log, stderr=log)
-        self.wait_ready()
-
-    def wait_ready(self) -> None:
-        deadline = time.monotonic() + 20
         with self.client(retry=Retry(NoBackoff(), 0)) as client:
             while True:
                 try:
                     client.ping()
                 except redis.exceptions.RedisError:
+                    if self.process.poll() is not None:
+                        return False
                     if time.monotonic() > deadline:
+                        self.kill()
                         raise
                     time.sleep(0.02)
                 else:
-                    return
+                    return True
 
     def kill(self) -> None:
         assert self.process is not None
@@ -120,9 +159,14 @@ class RedisServer:
         self.process.wait()
 
     def stop(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(timeout=20)
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 #: Key slots of a cluster.
 SLOTS = 16384
+#: Silence after which others count a server as down, ms: as long as nobody killed
+#: one, longer than any pause of a busy machine; then short, for the test's sake.
+NEVER_MS, SOON_MS = 600_000, 2_000
 
 
-def until(condition, seconds=30):
+def until(condition, seconds=120):
     """Poll with a deadline; errors of an outage count as not yet."""
     deadline = time.monotonic() + seconds
     while True:
@@ -58,17 +61,32 @@ class Watched:
 
     master: RedisServer
     replica: RedisServer
-    sentinel_port: int
+    sentinel: redis.Redis
 
     @property
     def connection(self) -> dict[str, object]:
         """Fields of ConnectionOptions that lead to whoever is master."""
         return {
-            "sentinels": [["127.0.0.1", self.sentinel_port]],
+            "sentinels": [["127.0.0.1", self._sentinel_port]],
             "sentinel_service": "main",
             "password": self.master.password,
-            "socket_timeout": 1,
         }
+
+    @property
+    def _sentinel_port(self) -> int:
+        return self.sentinel.connection_pool.connection_kwargs["port"]
+
+    def kill_master(self) -> None:
+        """Kill the master; the sentinel soon sees it."""
+        self.sentinel.sentinel_set("main", "down-after-milliseconds", SOON_MS)
+        self.master.kill()
+
+    def has_replica_in_step(self) -> bool:
+        """Whether the sentinel knows a replica that it may promote."""
+        return any(
+            replica["master-link-status"] == "ok" and replica["flags"] == "slave"
+            for replica in self.sentinel.sentinel_slaves("main")
+        )
 
     def is_failed_over(self) -> bool:
         """Whether the replica is the master now."""
@@ -91,28 +109,31 @@ def watched_by_sentinel(folder: Path) -> Iterator[Watched]:
             f"port {port}\nbind 127.0.0.1\n"
             f"sentinel monitor main 127.0.0.1 {master.port} 1\n"
             f"sentinel auth-pass main {password}\n"
-            "sentinel down-after-milliseconds main 300\n"
-            "sentinel failover-timeout main 2000\n"
+            f"sentinel down-after-milliseconds main {NEVER_MS}\n"
+            "sentinel failover-timeout main 6000\n"
         )
         process = subprocess.Popen(
             [server_binary("redis"), str(config), "--sentinel"],
             stdout=subprocess.DEVNULL,
             cwd=folder,
         )
-        stack.callback(process.wait, timeout=10)
-        stack.callback(process.terminate)
+        stack.callback(process.wait)
+        stack.callback(process.kill)
         with replica.client() as client:
             until(lambda: client.info("replication")["master_link_status"] == "up")
-        with redis.Redis(port=port, decode_responses=True) as sentinel:
-            until(lambda: sentinel.sentinel_slaves("main"))
-        yield Watched(master, replica, port)
+        sentinel = stack.enter_context(
+            redis.Redis("127.0.0.1", port, decode_responses=True, socket_timeout=60)
+        )
+        watched = Watched(master, replica, sentinel)
+        until(watched.has_replica_in_step)
+        yield watched
 
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[list[RedisServer]]:
     """Three masters, each with a third of the slots, and a replica of the first."""
     password = secrets.token_hex(8)
-    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NEVER_MS))
     options += ("--masterauth", password, "--cluster-allow-replica-migration", "no")
     with ExitStack() as stack:
         servers = [
@@ -149,3 +170,11 @@ def cluster(folder: Path) -> Iterator[list[RedisServer]]:
             )
         )
         yield servers
+
+
+def kill_node(servers: list[RedisServer], number: int) -> None:
+    """Kill a node of a cluster; the others soon see it."""
+    for server in servers:
+        with server.client() as node:
+            node.config_set("cluster-node-timeout", SOON_MS)
+    servers[number].kill()

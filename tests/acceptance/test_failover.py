@@ -11,7 +11,7 @@ from myia_sdk.queue import ConnectionOptions, JobState, JobStore, connect
 from tests.acceptance import app
 from tests.acceptance.test_faults import finishes
 from tests.acceptance.worker import Consumer, lines_of
-from tests.shapes import SLOTS, cluster, until, watched_by_sentinel
+from tests.shapes import SLOTS, cluster, kill_node, until, watched_by_sentinel
 
 QUICK = {"lease": 2, "check": 0.5, "stalls": 20}
 JOBS = 12
@@ -33,6 +33,8 @@ def run_through(servers, store, connection, tmp_path, kill):
         # Replication is not waited for by those who write; it is here, so that what
         # was submitted is known to both.
         with servers[0].client() as client:
+            # Only what this connection wrote is waited for.
+            client.set(store.keys.sdk("in-step"), 1)
             until(lambda: client.wait(1, 1000))
         kill()
 
@@ -40,7 +42,7 @@ def run_through(servers, store, connection, tmp_path, kill):
             jobs = store.jobs(ids)
             return jobs if all(job and job.is_finished for job in jobs) else None
 
-        jobs = until(look, 60)
+        jobs = until(look)
         assert {job.state for job in jobs} == {JobState.COMPLETED}
         assert {line[2] for line in finishes(ledger)} == set(ids)
         assert consumer.process.poll() is None
@@ -52,7 +54,7 @@ def test_worker_follows_a_sentinel_fail_over(tmp_path):
         client = connect(ConnectionOptions(**servers.connection))
         store = JobStore(client, f"t{uuid4().hex}")
         pair = [servers.master, servers.replica]
-        run_through(pair, store, servers.connection, tmp_path, servers.master.kill)
+        run_through(pair, store, servers.connection, tmp_path, servers.kill_master)
         assert servers.is_failed_over()
         client.close()
 
@@ -69,7 +71,9 @@ def test_worker_follows_the_fail_over_of_a_cluster_node(tmp_path):
         }
         client = connect(ConnectionOptions(**connection))
         store = JobStore(client, f"t{uuid4().hex}", f"{{t{tag}}}")
-        run_through(servers, store, connection, tmp_path, servers[0].kill)
+        run_through(
+            *(servers, store, connection, tmp_path), lambda: kill_node(servers, 0)
+        )
         with servers[3].client() as node:
             assert node.info("replication")["role"] == "master"
         client.close()

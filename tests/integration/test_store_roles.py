@@ -10,7 +10,13 @@ from myia_sdk.errors import QueueError
 from myia_sdk.queue.administration import QueueAdministration
 from myia_sdk.queue.connection import ConnectionOptions, connect
 from myia_sdk.queue.events import EventReader
-from myia_sdk.queue.job import Deduplication, JobOptions, JobState, NewJob
+from myia_sdk.queue.job import (
+    Deduplication,
+    JobOptions,
+    JobState,
+    NewJob,
+    milliseconds,
+)
 from myia_sdk.queue.roles import OPERATOR, ROLES, SUBMITTER, VIEWER, WORKER
 from myia_sdk.queue.schedule import JobSchedulers
 from myia_sdk.queue.storage import BullStorage
@@ -86,7 +92,7 @@ def work(store):
         store.log(job.id, ["a", "b"], 1)
         store.set_labels(job.id, {"tags": "x"})
         run(store, job)
-    store.clock.advance(200_000)
+    store.clock.advance(2 * milliseconds(LEASE))
     while (job := store.claim("token", LEASE, "w").job) is not None:
         store.redis.bzpopmin(store.keys.marker, 1)
         if job.attempts_made == 0:

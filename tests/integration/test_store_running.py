@@ -28,6 +28,7 @@ from tests.integration.queue_probe import (
 )
 
 STALLED = "job stalled more than allowable limit"
+INTERVAL = timedelta(minutes=5)
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def lose_lease(store, job_id):
 def check_stalled(store, **options):
     """The check runs at most once an interval: forget that it ran."""
     store.redis.delete(store.keys.stalled_check)
-    return store.check_stalled(timedelta(seconds=5), **options)
+    return store.check_stalled(INTERVAL, **options)
 
 
 def test_claim_moves_the_job_under_a_lease_and_tells_everybody(store):
@@ -54,7 +55,7 @@ def test_claim_moves_the_job_under_a_lease_and_tells_everybody(store):
     assert claim.job.attempts_started == 1
     assert store.redis.lrange(store.keys.active, 0, -1) == [job_id]
     assert store.redis.get(store.keys.lock(job_id)) == "secret"
-    assert 29_000 < store.redis.pttl(store.keys.lock(job_id)) <= 30_000
+    assert 500_000 < store.redis.pttl(store.keys.lock(job_id)) <= 600_000
     raw = hash_of(store, job_id)
     assert (raw["processedOn"], raw["pb"], raw["ats"]) == (
         str(store.clock()),
@@ -134,12 +135,12 @@ def test_renewed_lease_lasts_and_lost_ones_are_named(store):
     for job_id in (mine, stolen, gone):
         claimed(store, f"token-{job_id}")
     store.redis.set(store.keys.lock(stolen), "thief")
-    store.redis.pexpire(store.keys.lock(mine), 10_000)
+    store.redis.pexpire(store.keys.lock(mine), 60_000)
     lose_lease(store, gone)
     store.redis.sadd(store.keys.stalled, mine)
     lost = store.renew({one: f"token-{one}" for one in (mine, stolen, gone)}, LEASE)
     assert lost == [stolen, gone]
-    assert store.redis.pttl(store.keys.lock(mine)) > 25_000
+    assert store.redis.pttl(store.keys.lock(mine)) > 60_000
     assert store.redis.get(store.keys.lock(stolen)) == "thief"
     assert not store.redis.sismember(store.keys.stalled, mine)
     assert store.renew({}, LEASE) == []
@@ -268,9 +269,9 @@ def test_stalled_check_runs_once_an_interval_for_all_workers(store):
     claimed(store)
     check_stalled(store)
     lose_lease(store, job_id)
-    assert store.check_stalled(timedelta(seconds=5)) == []
+    assert store.check_stalled(INTERVAL) == []
     assert store.redis.get(store.keys.stalled_check) == str(store.clock())
-    assert 4_000 < store.redis.pttl(store.keys.stalled_check) <= 5_000
+    assert 200_000 < store.redis.pttl(store.keys.stalled_check) <= 300_000
 
 
 def test_job_that_stalls_too_often_carries_the_reason_to_its_next_fetcher(store):
@@ -328,29 +329,29 @@ def test_job_added_at_full_concurrency_wakes_nobody(store):
 
 
 def test_queues_rate_limit_binds_and_tells_how_long(store):
-    store.redis.hset(store.keys.meta, mapping={"max": 1, "duration": 60_000})
+    store.redis.hset(store.keys.meta, mapping={"max": 1, "duration": 600_000})
     store.add(new_job()), store.add(new_job())
     claimed(store)
     claim = store.claim("t", LEASE)
     assert claim.job is None
-    assert 55_000 < claim.limited_for <= 60_000
+    assert 500_000 < claim.limited_for <= 600_000
     assert store.redis.get(store.keys.limiter) == "1"
     store.redis.delete(store.keys.limiter)
     assert store.claim("t", LEASE).job is not None
 
 
 def test_workers_own_rate_limit_binds_when_the_queue_has_none(store):
-    limit = RateLimit(2, timedelta(minutes=1))
+    limit = RateLimit(2, timedelta(minutes=10))
     for _ in range(3):
         store.add(new_job())
     claims = [store.claim(f"t{n}", LEASE, limiter=limit) for n in range(3)]
     assert [claim.job is not None for claim in claims] == [True, True, False]
-    assert claims[2].limited_for > 55_000
+    assert 500_000 < claims[2].limited_for <= 600_000
     assert store.claim("t", LEASE).job is not None
 
 
 def test_rate_limit_set_by_hand_binds_workers_with_a_limit(store):
     store.add(new_job())
-    store.redis.set(store.keys.limiter, 2**53 - 1, px=60_000)
-    assert store.claim("t", LEASE, limiter=RateLimit(5, LEASE)).limited_for > 50_000
+    store.redis.set(store.keys.limiter, 2**53 - 1, px=600_000)
+    assert store.claim("t", LEASE, limiter=RateLimit(5, LEASE)).limited_for > 500_000
     assert store.claim("t", LEASE).job is not None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import secrets
 import subprocess
+import tempfile
 from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,7 @@ from myia_sdk.queue.connection import ConnectionOptions, connect
 from myia_sdk.queue.events import EventReader
 from myia_sdk.queue.job import JobState
 from myia_sdk.queue.store import JobStore
-from tests.conftest import free_port
+from tests.conftest import free_port, refusing_port
 from tests.integration.queue_probe import LEASE, claimed, new_job
 from tests.shapes import running, until, watched_by_sentinel
 
@@ -47,8 +49,15 @@ def run_a_job(client, prefix="myia"):
     return store
 
 
-def test_unix_socket(start, tmp_path):
-    path = str(tmp_path / "redis.sock")
+@pytest.fixture
+def short_folder():
+    """The path of a socket has at most 107 characters."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_unix_socket(start, short_folder):
+    path = str(short_folder / "redis.sock")
     server = start("--unixsocket", path)
     client = connect(ConnectionOptions(socket_path=path, password=server.password))
     run_a_job(client)
@@ -120,8 +129,8 @@ def test_sentinel_fail_over_is_followed(tmp_path):
         until(client.ping)
         store = run_a_job(client)
         job_id = store.add(new_job())
-        client.execute_command("WAIT", 1, 5000)
-        servers.master.kill()
+        until(lambda: client.execute_command("WAIT", 1, 1000))
+        servers.kill_master()
         until(lambda: store.add(new_job()) if servers.is_failed_over() else None)
         until(lambda: store.state(job_id) is JobState.WAITING)
         assert claimed(store) == job_id
@@ -144,6 +153,7 @@ def test_cluster_with_a_hash_tag(start):
 
 
 def test_absent_cluster_is_a_connection_error():
-    options = ConnectionOptions(host="127.0.0.1", port=free_port(), cluster=True)
-    with pytest.raises(QueueConnectionError):
-        connect(options)
+    with refusing_port() as port:
+        options = ConnectionOptions(host="127.0.0.1", port=port, cluster=True)
+        with pytest.raises(QueueConnectionError):
+            connect(options)
