@@ -78,6 +78,22 @@ def put_in_line(store, job_id):
     store.redis.rpush(store.keys.wait, job_id)
 
 
+def test_a_claim_ends_cancelled_jobs_in_bounded_steps(store, add, administration):
+    ids = [add(attempts=3) for _ in range(60)]
+    for number in range(60):
+        store.claim(f"{OURS}-{number}", LEASE)
+    for job_id in ids:
+        administration.cancel(job_id, reason="enough")
+        put_in_line(store, job_id)
+    ended = []
+    for _ in range(2):
+        assert store.claim(OURS, LEASE).job is None
+        ended.append(store.counts()[JobState.FAILED])
+    assert ended == [50, 60]
+    for job_id in ids:
+        assert_cancelled(store, job_id)
+
+
 @pytest.mark.parametrize(
     ("options", "prev"),
     [

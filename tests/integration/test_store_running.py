@@ -118,6 +118,21 @@ def test_id_without_a_hash_is_dropped_and_leaves_no_ghost(store, caplog):
     assert store.redis.lrange(store.keys.active, 0, -1) == [job_id]
 
 
+def test_a_long_row_of_ghosts_is_passed_in_bounded_steps(store):
+    job_id = store.add(new_job())
+    store.redis.rpush(store.keys.wait, *(f"ghost-{n}" for n in range(1_200)))
+    dropped = []
+    for _ in range(2):
+        store.redis.delete(store.keys.marker)
+        claim = store.claim("t", LEASE)
+        assert claim.job is None
+        assert store.redis.exists(store.keys.marker), "nobody is told to come again"
+        dropped.append(claim.dropped)
+    assert dropped == [500, 500]
+    claim = store.claim("t", LEASE)
+    assert (claim.job.id, claim.dropped) == (job_id, 200)
+
+
 def test_two_claims_never_give_the_same_job(store):
     ids = {store.add(new_job()) for _ in range(3)}
     assert {claimed(store, f"t{n}") for n in range(3)} == ids

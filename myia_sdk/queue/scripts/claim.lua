@@ -1,11 +1,12 @@
--- include: admit event promote-due score count-up end-cancelled sdk
+-- include: admit event promote-due score count-up end-cancelled sdk wake
 -- Give the next job to a worker. Answers {id or '', next due ms, limited for ms,
 -- ids dropped, hash fields...}.
 -- ARGV: now token lease_ms worker limit_max limit_duration_ms
 local base = KEYS[1]
 local now, token, lease = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local worker = ARGV[4]
-local DROP_AT_ONCE = 1000
+-- What one call may pass over, in ids without a job; ending a job costs as much as ten.
+local PASS_AT_ONCE, ENDING = 500, 10
 
 admit_when_full(base)
 
@@ -73,8 +74,8 @@ end
 -- them would leave ghosts. Jobs that were cancelled in a run which another client's
 -- stalled check ended go no further.
 local function take()
-  local dropped = 0
-  while dropped < DROP_AT_ONCE do
+  local dropped, passed = 0, 0
+  while passed < PASS_AT_ONCE do
     local id = next_in_line()
     local exists = id and redis.call('TYPE', base .. id).ok == 'hash'
     if not id or (exists and not cancel_reason(base, id)) then
@@ -83,10 +84,12 @@ local function take()
     redis.call('LREM', base .. 'active', 1, id)
     if exists then
       ended_by_cancel(base, id, now, 'waiting')
+      passed = passed + ENDING
     else
-      dropped = dropped + 1
+      dropped, passed = dropped + 1, passed + 1
     end
   end
+  wake(base, true)
   return nil, dropped
 end
 
