@@ -120,9 +120,10 @@ class Pump:
     def run(self) -> Outcome:
         """Pump until the child is dead and its pipes are empty."""
         while not self._is_over():
-            self._look_at_clock()
+            # Before the clock: a consumer that was held up takes what came meanwhile.
             for descriptor, event in self._poll.poll(TICK_SECONDS * 1000):
                 self._serve(descriptor, event)
+            self._look_at_clock()
         self._emit(self._lines.finish())
         self._emit_rest()
         begun = self._forked or self._launched

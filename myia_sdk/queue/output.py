@@ -24,7 +24,8 @@ class OutputLines:
         """Take bytes; return the lines they complete."""
         *complete, rest = (self._rest + chunk).split(b"\n")
         lines = [self._text(line) for line in complete]
-        rest = _last_repaint(rest)
+        # Whatever comes next still has to overwrite it.
+        rest = _last_repaint(rest) + rest[-1:] * rest.endswith(b"\r")
         if len(rest) > MAX_LINE_BYTES:
             lines.append(self._text(rest))
             rest = b""
@@ -33,8 +34,8 @@ class OutputLines:
 
     def finish(self) -> list[str]:
         """Return the last line when it did not end with a newline."""
-        rest, self._rest = self._rest, b""
-        return [self._text(rest)] if rest else []
+        rest, self._rest = self._text(self._rest), b""
+        return [rest] if rest else []
 
     @staticmethod
     def _text(line: bytes) -> str:

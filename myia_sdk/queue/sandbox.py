@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Importing scikit-learn, pandas and the like takes seconds on a busy machine.
-START_TIMEOUT_SECONDS = 60.0
+START_TIMEOUT_SECONDS = 180.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

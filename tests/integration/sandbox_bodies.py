@@ -156,7 +156,7 @@ def forge(kind):
     }[kind]
     length = 0x7FFFFFFF if kind == "long" else len(body)
     sock.sendall(struct.pack(">I", length) + body)
-    time.sleep(30)
+    time.sleep(600)
 
 
 def allocate(megabytes):

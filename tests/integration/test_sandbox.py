@@ -157,7 +157,7 @@ def test_crash_leaves_the_python_stack_in_the_log(sandbox):
 def test_closed_channel_fails_the_attempt(sandbox, seconds):
     outcome = run(sandbox, "close_everything", seconds)
     assert not outcome.is_success
-    assert outcome.duration < timedelta(seconds=20)
+    assert outcome.duration < timedelta(seconds=300)
     assert outcome.reason
 
 
@@ -169,7 +169,7 @@ def test_closed_stdout_does_not_hurt(sandbox):
     "kind", ["pickle", "noise", "list", "unknown", "nan", "deep", "long"]
 )
 def test_forged_messages_are_refused_and_nothing_is_executed(sandbox, kind):
-    outcome = run(sandbox, "forge", kind, timeout=timedelta(seconds=20))
+    outcome = run(sandbox, "forge", kind, timeout=timedelta(seconds=120))
     assert outcome.malformed is not None
     assert "protocol" in outcome.reason
     assert not Path("/tmp/should-not-exist-myia").exists()
@@ -213,7 +213,7 @@ def test_runs_go_side_by_side(sandbox):
     values = []
 
     def one(number):
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=120)
         values.append(run(sandbox, "square", number).value)
 
     threads = [threading.Thread(target=one, args=(n,)) for n in range(4)]
