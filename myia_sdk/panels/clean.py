@@ -199,22 +199,31 @@ class CleanPanel(FormPanel):
         self._show_dialog()
         self._numbers()
 
+    def _values(self) -> list[str]:
+        fields = (self.state, self.grace, self.unit, self.limit)
+        return [field.control.value for field in fields]
+
     def _on_preview(self, _: object) -> None:
         numbers = self._numbers()
         if numbers is None:
             return
-        state = self.state.control.value
+        values = self._values()
+        event = {
+            "event": "clean",
+            "state": self.state.control.value,
+            "grace": numbers[0],
+            "limit": numbers[1],
+        }
         self.message.value = ""
-        self.run(
-            lambda: self._event(
-                {
-                    "event": "clean",
-                    "state": state,
-                    "grace": numbers[0],
-                    "limit": numbers[1],
-                }
-            )
-        )
+        self.run(lambda: self._preview(event, values))
+
+    def _preview(self, event: dict[str, object], values: list[str]) -> None:
+        self.controller.handle(event, self._show_notice)
+        if self._values() != values:
+            # A field was changed while the server was asked.
+            self.controller.handle({"event": "dismiss"})
+        self._show_dialog()
+        self._show_notice()
 
     def _on_more(self, button: ipywidgets.Button) -> None:
         action = next(a for a, b in self.more_buttons.items() if b is button)

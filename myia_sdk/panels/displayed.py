@@ -97,17 +97,20 @@ class Displayed:
     def _renew_static(self) -> None:
         """Bring the static copy up to date, not oftener than every 30 seconds."""
         with self._display_lock:
-            if time.monotonic() - self._renewed_at < STATIC_INTERVAL:
+            is_due = time.monotonic() - self._renewed_at >= STATIC_INTERVAL
+            if self._is_gone or not is_due:
                 return
             self._renewed_at = time.monotonic()
-        for _, static in self._handles:
-            static.update(self._static_bundle(), raw=True)
+            for _, static in self._handles:
+                static.update(self._static_bundle(), raw=True)
 
     def leave(self, *, keep_output: bool) -> None:
         """Close; leave a static copy in place of the output, or nothing."""
         if self.is_gone:
             return
-        self._is_gone = True
+        with self._display_lock:
+            # A renewal under way ends first: after this one it would stay behind.
+            self._is_gone = True
         self._open_panels.discard(self)
         if keep_output:
             bundle = {"text/html": self.to_html(), "text/plain": repr(self)}

@@ -131,6 +131,9 @@ class FormPanel(Displayed, ipywidgets.VBox):
         except MyiaError as error:
             self.say(str(error), "error")
         except Exception as error:  # a thread has no caller to raise to
+            if self.is_gone:
+                # Its client may have been closed with it, in the middle of a call.
+                return
             logger.exception("A form failed")
             self.say(f"{type(error).__name__}: {error}", "error")
 

@@ -168,10 +168,11 @@ class LiveFeed:
         self._forget_if_unused()
 
     def _forget_if_unused(self) -> None:
-        # A reader in its blocking read stays known: a panel made meanwhile takes it
-        # over, instead of a second connection.
+        # Threads that have not ended yet stay known: a panel made meanwhile takes them
+        # over, instead of second ones with connections of their own.
         with self._feeds_lock:
-            if self.users == 0 and self._reader is None:
+            is_alone = self._reader is None and self._worker is None
+            if self.users == 0 and is_alone:
                 for key, feed in list(self._feeds.items()):
                     if feed is self:
                         del self._feeds[key]
@@ -240,11 +241,12 @@ class LiveFeed:
                     self._connected()
                 events = reader.read(block=READ_BLOCK, count=1000)
             except Exception as error:
-                if not isinstance(error, MyiaError):
-                    logger.exception("The events of the queue cannot be read")
                 reader = None
                 if not self._is_reading_wanted:
+                    # Its client was closed after the last panel.
                     continue
+                if not isinstance(error, MyiaError):
+                    logger.exception("The events of the queue cannot be read")
                 self._disconnected(str(error), delay)
                 delay = min(delay * 2, RECONNECT_DELAYS[1])
                 continue
@@ -291,14 +293,8 @@ class LiveFeed:
     # The worker.
 
     def _work(self) -> None:
-        while True:
+        while self._goes_on_working():
             with self._condition:
-                self._condition.wait_for(self._has_work, self._pause())
-                if not self._tasks and not self._is_watched():
-                    self._worker = None
-                    self._is_reading_wanted = False
-                    self._condition.notify_all()
-                    return
                 tasks, self._tasks = self._tasks, []
                 changes = self._due_changes()
             for task in tasks:
@@ -307,6 +303,19 @@ class LiveFeed:
                 for subscriber in self._watched():
                     self._run(partial(subscriber.refresh, changes))
             self._tick()
+        self._forget_if_unused()
+
+    def _goes_on_working(self) -> bool:
+        with self._condition:
+            if not self._has_work():
+                # Once: what arrives meanwhile may be due before the pause is over.
+                self._condition.wait(self._pause())
+            if self._tasks or self._is_watched():
+                return True
+            self._worker = None
+            self._is_reading_wanted = False
+            self._condition.notify_all()
+            return False
 
     def _is_watched(self) -> bool:
         return any(s.is_watched() for s in self._subscribers)
@@ -324,7 +333,8 @@ class LiveFeed:
         # Called with the condition held.
         pause = self._repaint_in() if self._changes else 1.0
         for subscriber in self._subscribers:
-            due = subscriber.due_at()
+            # One that nobody watches is never ticked: its time stays in the past.
+            due = subscriber.due_at() if subscriber.is_watched() else None
             if due is not None:
                 pause = min(pause, due - self.clock())
         return max(0.0, min(pause, 1.0))

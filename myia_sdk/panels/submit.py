@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,8 @@ class SubmitPanel(FormPanel):
         )
         self._client = client
         self._is_refreshing = False
+        #: Held while fields are filled or read: what is loaded comes on a thread.
+        self._filling = threading.RLock()
         self._touched: set[str] = set()
         self._on_watch = on_watch or self._watch_below
         super().__init__(runner)
@@ -205,13 +208,14 @@ class SubmitPanel(FormPanel):
         self._refresh()
 
     def _refresh(self) -> None:
-        self._is_refreshing = True
-        try:
-            self._refresh_choices()
-        finally:
-            self._is_refreshing = False
-        self._show_errors()
-        self._show_suite()
+        with self._filling:
+            self._is_refreshing = True
+            try:
+                self._refresh_choices()
+            finally:
+                self._is_refreshing = False
+            self._show_errors()
+            self._show_suite()
 
     def _refresh_choices(self) -> None:
         controller, say = self.controller, self.controller.say
@@ -285,8 +289,11 @@ class SubmitPanel(FormPanel):
     # What people do.
 
     def _on_change(self, change: Mapping[str, Any]) -> None:
-        if self._is_refreshing:
-            return
+        with self._filling:
+            if not self._is_refreshing:
+                self._take(change)
+
+    def _take(self, change: Mapping[str, Any]) -> None:
         field = next(f for f in self.fields.values() if f.control is change["owner"])
         self._touched.add(field.name)
         new = change["new"]
@@ -295,6 +302,8 @@ class SubmitPanel(FormPanel):
         if field.name in _CHANGING:
             self._refresh()
         else:
+            # A load that ended meanwhile may have put the value before back.
+            field.control.value = new
             self._show_errors()
             if field.name in _SHOWN_WITH_SUITE:
                 self._show_suite()

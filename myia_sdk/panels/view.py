@@ -54,10 +54,12 @@ class LiveView:
     ) -> None:
         self.controller = controller
         self._feed = feed
-        self._send = send
+        self._post = send
         self._is_busy = is_busy
         self._silence = silence
         self._lock = threading.Lock()
+        #: Held while a message is sent: none goes out once the view is closed.
+        self._sending = threading.RLock()
         self._views: dict[str, float] = {}
         #: Whether the browser has a state that differences can be applied to.
         self._has_snapshot = False
@@ -114,6 +116,11 @@ class LiveView:
             self._feed.wake()
         return not was_seen
 
+    def _send(self, message: dict[str, Any]) -> None:
+        with self._sending:
+            if not self._is_closed:
+                self._post(message)
+
     def _acknowledge(self, message: dict[str, Any]) -> None:
         if isinstance(message.get("seq"), int):
             self._send({"type": "ack", "seq": message["seq"]})
@@ -135,6 +142,8 @@ class LiveView:
 
     def send_snapshot(self) -> None:
         """Load everything anew and send the whole state."""
+        if self._is_closed:
+            return
         self.load()
         if self._is_closed:
             return
@@ -222,13 +231,17 @@ class LiveView:
         except MyiaError as error:
             self.controller.notify("error", str(error))
         except Exception as error:  # a thread has no caller to raise to
+            if self._is_closed:
+                # Its client may have been closed with it, in the middle of a call.
+                return
             logger.exception("A panel handler failed")
             self.controller.notify("error", f"{type(error).__name__}: {error}")
 
     def close(self) -> None:
         """Stop for good; further messages are ignored."""
-        if not self._is_closed:
-            self._is_closed = True
+        with self._sending:
+            was_closed, self._is_closed = self._is_closed, True
+        if not was_closed:
             self._has_snapshot = False
             self._feed.detach(self)
             self.controller.forget_sent()

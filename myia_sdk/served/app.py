@@ -139,6 +139,7 @@ class PanelSocket(WebSocketHandler):
         controller = CONTROLLERS[kind](board.client, board.options)
         feed = LiveFeed.acquire(board.client)
         self.view = LiveView(controller, feed, self._post)
+        board.views.add(self.view)
 
     def on_message(self, message: str | bytes) -> None:
         """Hand an event of the browser to the controller."""
@@ -157,6 +158,7 @@ class PanelSocket(WebSocketHandler):
     def on_close(self) -> None:
         """Stop the panel."""
         if self.view is not None:
+            self.board.views.discard(self.view)
             self.view.close()
 
     def _post(self, message: dict[str, Any]) -> None:
@@ -198,6 +200,8 @@ class Board:
         settings = client.settings
         self.client = client
         self.path = settings.bull_board_path.rstrip("/")
+        #: Panels of the visitors who are connected now.
+        self.views: set[LiveView] = set()
         self.gate = Gate(
             settings.bull_board_username,
             settings.bull_board_password.get_secret_value(),
@@ -277,6 +281,9 @@ async def serve(board: Board, *, stop: asyncio.Event | None = None) -> None:
     logger.info("The board is at %s", board_url(settings))
     await ended.wait()
     server.stop()
+    # Before the loop ends: their thread sends through it.
+    for view in list(board.views):
+        view.close()
     await server.close_all_connections()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,24 +24,50 @@ from myia_sdk.panels.live import LiveFeed
 from myia_sdk.queue.job import JobOptions, JobState, NewJob
 from tests.reports import make_report
 
-LEASE = timedelta(seconds=60)
+#: Nobody renews these leases, however long a test takes.
+LEASE = timedelta(hours=1)
 #: Marks a worker of ours: others cannot be asked to cancel.
 TOKEN = "myia:token"
 
 
-@pytest.fixture
-def client(redis_server, queue_name, tmp_path: Path) -> Iterator[Client]:
-    settings = Settings(
+def settings_for(port: int, password: str, queue: str, home: Path) -> Settings:
+    return Settings(
         redis_host="127.0.0.1",
-        redis_port=redis_server.port,
-        redis_password=redis_server.password,
-        certification_queue_name=queue_name,
-        myia_home=tmp_path,
+        redis_port=port,
+        redis_password=password,
+        certification_queue_name=queue,
+        myia_home=home,
         myia_lang="en",
         _env_file=None,
     )
+
+
+@pytest.fixture
+def client(redis_server, queue_name, tmp_path: Path) -> Iterator[Client]:
+    server = redis_server
+    settings = settings_for(server.port, server.password, queue_name, tmp_path)
     with Client(settings) as client:
         yield client
+
+
+def wait_until(holds: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """Wait for what must happen, and return it; the deadline only ends a failure."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = holds()
+        if found:
+            return found
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def threads_named(*beginnings: str) -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name.startswith(beginnings)]
+
+
+def wait_for_panels() -> None:
+    """Wait until no closed panel uses its client any more; readers end in silence."""
+    wait_until(lambda: not threads_named("myia-feed-worker", "myia-form"))
 
 
 class Jobs:
@@ -151,6 +179,7 @@ def comms(monkeypatch) -> Iterator[list[tuple[str, str, dict[str, Any]]]]:
         panel.close()
     for widget in list(ipywidgets.widgets.widget._instances.values()):
         widget.close()
+    wait_for_panels()
     assert LiveFeed.open_feeds() == 0
 
 

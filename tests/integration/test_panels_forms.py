@@ -375,7 +375,7 @@ def test_watch_opens_a_monitor_below_with_the_jobs_of_the_batch(form):
     browser_clicks(form.submit_button)
     browser_clicks(form.watch_button)
     assert form.monitor in form.place.children
-    form.monitor.wait_for_data(20)
+    form.monitor.wait_for_data(60)
     controller = form.monitor.controller
     listed = {job.id for job in controller.jobs}
     assert listed == set(form.controller.submitted)
@@ -441,6 +441,22 @@ def test_a_changed_field_drops_the_preview(clean, client, jobs):
     assert clean.controller.dialog is None
     browser_clicks(clean.confirm_button)
     assert client.queue.counts()[JobState.COMPLETED] == 1
+
+
+def test_a_field_changed_while_the_server_is_asked_drops_the_preview(
+    client, comms, jobs
+):
+    jobs.completed()
+    asked = []
+    clean = CleanPanel(client, runner=asked.append)
+    fill_clean(clean, "completed", "0")
+    for change in (lambda: None, lambda: browser_sets(clean.limit.control, value="1")):
+        browser_clicks(clean.preview_button)
+        change()
+        asked.pop()()
+        is_shown = clean.confirm_box.layout.display is None
+        assert is_shown == (clean.controller.dialog is not None)
+        assert is_shown == (clean.limit.control.value == "0")
 
 
 @pytest.mark.parametrize("value", ["", "-1", "x", "1e99", "nan"])

@@ -2,33 +2,40 @@ from __future__ import annotations
 
 import gc
 import threading
-import time
-from itertools import pairwise
+from functools import partial
+from itertools import count, pairwise
 
 import pytest
 
+from myia_sdk import Client
 from myia_sdk.panels.clean import CleanPanel
+from myia_sdk.panels.controllers.base import ControllerOptions
 from myia_sdk.panels.controllers.monitor import MonitorController
 from myia_sdk.panels.live import REPAINT_INTERVAL, Changes, LiveFeed
 from myia_sdk.panels.monitor import MonitorPanel
 from myia_sdk.panels.patches import apply
 from myia_sdk.panels.view import LiveView
 from tests.integration.panel_probe import *  # noqa: F403
-from tests.integration.panel_probe import Jobs, browser_says, sent
+from tests.integration.panel_probe import (
+    Jobs,
+    browser_says,
+    sent,
+    settings_for,
+    threads_named,
+    wait_for_panels,
+    wait_until,
+)
 
-
-def wait_until(holds, seconds: float = 10.0):
-    deadline = time.monotonic() + seconds
-    while True:
-        found = holds()
-        if found:
-            return found
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
+#: Seconds; longer than any test: its browser sends no heartbeats.
+LASTING = 1_000.0
 
 
 def feed_threads() -> list[threading.Thread]:
-    return [t for t in threading.enumerate() if t.name.startswith("myia-feed")]
+    return threads_named("myia-feed")
+
+
+def happens(event: threading.Event) -> bool:
+    return event.wait(60)
 
 
 def snapshots(log, panel) -> list[dict]:
@@ -48,7 +55,7 @@ def state_of(log, panel) -> dict:
 
 @pytest.fixture
 def panel(client, comms):
-    return MonitorPanel(client)
+    return MonitorPanel(client, silence=LASTING)
 
 
 @pytest.fixture
@@ -59,16 +66,23 @@ def shown(panel, comms):
     return panel
 
 
-def test_making_a_panel_talks_to_nobody(client, comms, redis_client):
-    calls = redis_client.info("commandstats")
+def test_making_a_panel_talks_to_nobody(client, comms, monkeypatch):
+    pool, talks = client.queue.redis.connection_pool, []
+    connection_for = pool.get_connection
+
+    def counting(*args, **options):
+        talks.append(args)
+        return connection_for(*args, **options)
+
+    monkeypatch.setattr(pool, "get_connection", counting)
     threads = set(feed_threads())
     panel = MonitorPanel(client)
     repr(panel)
     assert set(feed_threads()) <= threads
     assert sent(comms, panel) == []
-    after = redis_client.info("commandstats")
-    changed = {k for k in after if after[k] != calls.get(k)} - {"cmdstat_info"}
-    assert changed <= {"cmdstat_client|setinfo", "cmdstat_auth", "cmdstat_hello"}
+    assert talks == []
+    client.queue.counts()
+    assert talks
 
 
 def test_hello_brings_the_whole_state_with_texts(shown, comms):
@@ -94,11 +108,11 @@ def test_an_idle_queue_sends_nothing(shown, comms):
         looked.set()
 
     shown._feed.submit(look_again)
-    assert looked.wait(10)
+    assert happens(looked)
     before = len(sent(comms, shown))
     looked.clear()
     shown._feed.submit(look_again)
-    assert looked.wait(10)
+    assert happens(looked)
     assert len(sent(comms, shown)) == before
 
 
@@ -121,8 +135,10 @@ class Looking:
         self.messages: list[dict] = []
         #: When each difference was sent, by the clock that the test moves.
         self.patch_times: list[float] = []
-        controller = MonitorController(client)
-        self.view = LiveView(controller, self.feed, self._receive)
+        # A time of its own for each load, however fast they follow each other.
+        options = ControllerOptions(now_ms=partial(next, count(1_800_000_000_000)))
+        controller = MonitorController(client, options)
+        self.view = LiveView(controller, self.feed, self._receive, silence=float("inf"))
         self.says("hello")
         wait_until(lambda: self.messages)
 
@@ -144,17 +160,21 @@ class Looking:
         self.messages.append(message)
 
     def later(self, seconds: float) -> None:
-        self.clock.now += seconds
-        self.feed.wake()
+        """Move the time, on the worker: it stands still during an update."""
+
+        def move() -> None:
+            self.clock.now += seconds
+
+        self.feed.submit(move)
 
     def settle(self) -> None:
         """Wait until the worker has done everything that is due now."""
         done = threading.Event()
         self.feed.submit(done.set)
-        assert done.wait(10)
+        assert happens(done)
         done.clear()
         self.feed.submit(done.set)
-        assert done.wait(10)
+        assert happens(done)
 
 
 @pytest.fixture
@@ -162,31 +182,29 @@ def looking(client):
     looking = Looking(client)
     yield looking
     looking.view.close()
-
-
-def last_progress(changes: Changes, job_id: str) -> str:
-    return (changes.progress.get(job_id) or [""])[-1]
+    wait_for_panels()
 
 
 def test_a_storm_of_events_gives_one_message_each_half_second(looking, client, jobs):
     job_id = jobs.active()
+    storm = [10 + n * 0.3 for n in range(300)]
 
     def shown() -> bool:
         looking.later(REPAINT_INTERVAL)
         return job_id in looking.state()["rows"]
 
     def painted() -> bool:
-        return round(looking.state()["rows"][job_id]["progress"] or 0) == 100
+        return looking.state()["rows"][job_id]["progress"] == storm[-1]
 
     def read() -> bool:
-        unpainted = last_progress(looking.feed._changes, job_id)
-        return unpainted.startswith("99.6") or painted()
+        texts = looking.feed._changes.progress.get(job_id) or ["0"]
+        return float(texts[-1]) == storm[-1] or painted()
 
     wait_until(shown)
     looking.settle()
     before = len(looking.patch_times)
-    for percent in range(300):
-        client.queue.progress(job_id, percent / 3)
+    for percent in storm:
+        client.queue.progress(job_id, percent)
     wait_until(read)
     looking.settle()
     for _ in range(8):
@@ -202,17 +220,43 @@ def test_a_slower_rate_holds_changes_back_until_they_are_due(looking, jobs):
     looking.says("rate", seconds=5)
     wait_until(lambda: looking.state()["rate"] == 5)
     looking.settle()
-    looking.later(10)
-    first = jobs.waiting()
-    wait_until(lambda: first in looking.state()["rows"])
-    second = jobs.waiting()
-    wait_until(lambda: looking.feed._changes)
-    looking.later(1)
-    wait_until(lambda: looking.view._held)
-    looking.settle()
-    assert second not in looking.state()["rows"]
-    looking.later(4)
-    wait_until(lambda: second in looking.state()["rows"])
+    before = len(looking.patch_times)
+
+    def has_three_updates() -> bool:
+        jobs.waiting()
+        looking.later(REPAINT_INTERVAL)
+        looking.settle()
+        return len(looking.patch_times) >= before + 3
+
+    wait_until(has_three_updates)
+    times = looking.patch_times[before:]
+    assert all(b - a >= 5 for a, b in pairwise(times))
+    last = jobs.waiting()
+
+    def shown() -> bool:
+        return last in looking.state()["rows"]
+
+    # It comes by itself when it is due, without another event.
+    wait_until(lambda: looking.feed._changes or looking.view._held or shown())
+    wait_until(lambda: looking.later(REPAINT_INTERVAL) or shown())
+
+
+def test_a_view_that_nobody_watches_is_not_asked_what_is_due(looking):
+    class Unwatched:
+        asked = 0
+
+        def is_watched(self) -> bool:
+            return False
+
+        def due_at(self) -> float:
+            self.asked += 1
+            return 0.0
+
+    unwatched = Unwatched()
+    looking.feed.attach(unwatched)
+    for _ in range(5):
+        looking.settle()
+    assert unwatched.asked == 0
 
 
 def test_updates_that_are_off_read_nothing_until_asked(looking, jobs):
@@ -240,12 +284,23 @@ def test_a_rate_that_is_not_offered_is_refused(looking, seconds):
 
 
 def test_panels_of_a_queue_share_two_threads(client, comms, shown):
-    others = [MonitorPanel(client) for _ in range(3)]
+    others = [MonitorPanel(client, silence=LASTING) for _ in range(3)]
     for index, other in enumerate(others):
         browser_says(other, event="hello", view=f"w{index}", seq=1)
         wait_until(lambda other=other: snapshots(comms, other))
     assert LiveFeed.open_feeds() == 1
     wait_until(lambda: len(feed_threads()) == 2)
+
+
+def test_a_panel_made_while_the_threads_end_takes_them_over(client, comms):
+    first = MonitorPanel(client)
+    is_over = threading.Event()
+    first._feed.submit(is_over.wait)
+    try:
+        first.close()
+        assert MonitorPanel(client)._feed is first._feed
+    finally:
+        is_over.set()
 
 
 def test_closing_ends_threads_and_comms(shown, comms):
@@ -344,31 +399,23 @@ def test_a_hundred_panels_leave_nothing_behind(client, comms, redis_client):
 def test_the_server_away_shows_a_banner_and_back_again_the_jobs(
     own_redis_server, queue_name, tmp_path, comms
 ):
-    from myia_sdk import Client, Settings
-
-    settings = Settings(
-        redis_host="127.0.0.1",
-        redis_port=own_redis_server.port,
-        redis_password=own_redis_server.password,
-        certification_queue_name=queue_name,
-        myia_home=tmp_path,
-        _env_file=None,
-    )
+    server = own_redis_server
+    settings = settings_for(server.port, server.password, queue_name, tmp_path)
     with Client(settings) as client:
-        panel = MonitorPanel(client)
+        panel = MonitorPanel(client, silence=LASTING)
         browser_says(panel, event="hello", view="v1", seq=1)
         wait_until(lambda: state_of(comms, panel))
         wait_until(lambda: len(feed_threads()) == 2)
-        own_redis_server.kill()
+        server.kill()
         wait_until(lambda: not state_of(comms, panel)["connection"]["is_up"])
         browser_says(panel, event="pause", view="v1", seq=2)
         wait_until(lambda: state_of(comms, panel)["notice"])
-        own_redis_server.start()
-        wait_until(lambda: state_of(comms, panel)["connection"]["is_up"], 20)
+        server.start()
+        wait_until(lambda: state_of(comms, panel)["connection"]["is_up"])
         job_id = Jobs(client).waiting()
         wait_until(lambda: job_id in state_of(comms, panel)["rows"])
         text = str(comms)
-        assert own_redis_server.password not in text
+        assert server.password not in text
         panel.close()
 
 

@@ -169,7 +169,8 @@ class QueueCleaning:
         }
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._controller.now_ms() / 1000, UTC)
+        # The clock by which jobs ended, which may not be the one of this machine.
+        return datetime.fromtimestamp(self._client.queue.clock() / 1000, UTC)
 
     def _on_clean(self, event: Event) -> None:
         self._controller.permissions.check(Action.CLEAN)
