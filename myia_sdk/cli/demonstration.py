@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from myia_sdk.errors import JobFailedError, MissingExtraError
+from myia_sdk.errors import JobFailedError, MissingExtraError, MyiaError
 from myia_sdk.waiting import follow, progress_share
 
 if TYPE_CHECKING:
@@ -72,8 +73,18 @@ class Demonstration:
             def on_change(jobs: Mapping[str, Job]) -> None:
                 live.update(_progress_table(exhibits, [jobs[i] for i in ids]))
 
-            follow(self._client.queue, ids, timeout=timeout, on_change=on_change)
+            try:
+                follow(self._client.queue, ids, timeout=timeout, on_change=on_change)
+            except BaseException:
+                self._cancel(handles)
+                raise
         return self._conclude(exhibits, handles)
+
+    def _cancel(self, handles: Sequence[JobHandle]) -> None:
+        for handle in handles:
+            # The next one may end or be out of reach; the interruption is what counts.
+            with suppress(MyiaError):
+                handle.cancel("the demonstration was interrupted")
 
     def _conclude(
         self, exhibits: Sequence[Exhibit], handles: Sequence[JobHandle]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 
 import psutil
+
+from myia_sdk import Client, Settings
+from tests.acceptance.worker import wait_until
 
 
 def test_demo_certifies_three_models_and_leaves_nothing_running(tmp_path):
@@ -29,6 +33,34 @@ def test_demo_certifies_three_models_and_leaves_nothing_running(tmp_path):
     while psutil.pid_exists(address["pid"]):
         assert time.monotonic() < deadline, "the supervisor still runs"
         time.sleep(0.05)
+
+
+def test_an_interrupted_demo_leaves_no_job_to_run(tmp_path):
+    home = Settings(myia_home=tmp_path / "home")
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "myia_sdk.cli", "demo"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"MYIA_HOME": str(home.myia_home)},
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+    address = tmp_path / "home" / "server" / "address.json"
+    wait_until(address.exists, 60)
+    with Client.local(home, workers=0) as client:
+
+        def number(*states: str) -> int:
+            counts = client.counts().set_index("state")["jobs"]
+            return int(counts[list(states)].sum())
+
+        wait_until(lambda: number("active"), 60)
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(60) != 0
+        wait_until(lambda: not number("waiting", "delayed", "active"), 60)
+        wait_until(lambda: number("completed", "failed") == 3, 60)
+        unfinished = client.jobs(state="failed")
+        assert len(unfinished)
+        assert set(unfinished["reason"]) == {"the demonstration was interrupted"}
 
 
 def test_demo_without_scikit_learn_names_the_extra_and_starts_nothing(tmp_path):
