@@ -49,6 +49,7 @@ class Doorbell:
         self._is_waiting = threading.Event()
         # A second connection of this name would be listed as a second worker.
         self._connection = threading.Lock()
+        self._is_closed = False
 
     @property
     def is_waiting(self) -> bool:
@@ -60,7 +61,7 @@ class Doorbell:
         self._due_ms = due_ms
 
     def wait(self, unless: Callable[[], bool] = lambda: False) -> None:
-        """Sleep until there may be a job, or a few seconds.
+        """Sleep until there may be a job, or a few seconds; not at all once closed.
 
         Parameters
         ----------
@@ -73,15 +74,16 @@ class Doorbell:
             The server does not answer.
         """
         seconds = self._seconds_until_due()
-        if seconds <= 0:
+        if seconds <= 0 or self._is_closed:
             return
         self._is_waiting.set()
         try:
             if unless():
                 return
-            with self._connection, self._store.wrap_errors():
-                send: Callable[..., Any] = self._client.execute_command
-                answer = send("BZPOPMIN", self._store.keys.marker, round(seconds, 3))
+            with self._connection:
+                answer = self._send(
+                    "BZPOPMIN", self._store.keys.marker, round(seconds, 3)
+                )
         finally:
             self._is_waiting.clear()
         if answer and answer[1] == "1":
@@ -103,18 +105,30 @@ class Doorbell:
         if not self._connection.acquire(blocking=False):
             return  # A wait is open, and with it the connection.
         try:
-            with self._store.wrap_errors():
-                self._client.ping()
+            self._send("PING")
         finally:
             self._connection.release()
 
     def close(self) -> None:
-        """Close the connection; a wait on it ends with an error."""
+        """Close the connection; a wait on it ends."""
+        self._is_closed = True
         if isinstance(self._client, RedisCluster):
             self._client.close()
             return
         with contextlib.suppress(RedisError, OSError):
             self._client.connection_pool.disconnect(inuse_connections=True)
+
+    def _send(self, *command: str | float) -> Any:  # noqa: ANN401  # any answer
+        """Send a command; None when the connection was closed under it."""
+        send: Callable[..., Any] = self._client.execute_command
+        try:
+            with self._store.wrap_errors():
+                return send(*command)
+        except Exception:
+            # What the library makes of a connection closed by another thread varies.
+            if self._is_closed:
+                return None
+            raise
 
     def _seconds_until_due(self) -> float:
         if not self._due_ms:

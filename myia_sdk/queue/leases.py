@@ -51,6 +51,9 @@ class Running:
     #: True while the end of the job is being stored.
     is_ending: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    #: Held while progress and lines are sent: those taken later must not overtake
+    #: them, nor must the end of the job.
+    _sending: threading.Lock = field(default_factory=threading.Lock)
     _progress: list[Any] = field(default_factory=list)
     _lines: list[str] = field(default_factory=list)
 
@@ -94,6 +97,10 @@ class Running:
         QueueConnectionError
             The server does not answer; nothing is forgotten.
         """
+        with self._sending:
+            self._send(store)
+
+    def _send(self, store: JobStore) -> None:
         with self._lock:
             progress, self._progress = self._progress, []
             lines, self._lines = self._lines, []

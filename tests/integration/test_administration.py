@@ -18,7 +18,7 @@ from myia_sdk.queue.job import Deduplication, JobOptions, JobState, NewJob
 from myia_sdk.queue.store import JobStore
 from myia_sdk.queue.workers import worker_client_name
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(minutes=10)
 OURS = "myia:test-token"
 
 

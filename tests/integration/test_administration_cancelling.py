@@ -12,7 +12,7 @@ from myia_sdk.queue.job import Deduplication, JobOptions, JobState, NewJob, Rete
 from myia_sdk.queue.store import JobStore
 from tests.acceptance.worker import wait_until
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(minutes=10)
 OURS = "myia:test-token"
 
 
@@ -254,6 +254,8 @@ def test_a_request_for_a_run_stops_no_run_that_another_client_began(
     """It was meant for ours; theirs ended, and whoever retried the job wants it."""
     put_in_line(store, asked)
     redis = store.redis
+    begun = int(redis.hget(store.keys.job(asked), "processedOn"))
+    wait_until(lambda: store.clock() > begun, what="the next millisecond")
     redis.rpoplpush(store.keys.wait, store.keys.active)
     redis.hset(store.keys.job(asked), "processedOn", store.clock() + 1)
     redis.lrem(store.keys.active, 1, asked)

@@ -24,7 +24,7 @@ from myia_sdk.queue.schedule import JobSchedulers
 from myia_sdk.queue.store import JobStore
 from tests.integration.queue_probe import Clock
 
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(minutes=30)
 WORKERS, ADMINISTRATORS = 4, 2
 STEPS = 80
 WAYS = ("complete", "fail", "retry", "later", "back")
@@ -213,7 +213,7 @@ def test_races_keep_every_invariant(
             ),
         ]
         for one in done:
-            one.result(timeout=120)
+            one.result(timeout=250)
     check_books(observer)
     administration = QueueAdministration(observer)
     administration.set_concurrency(None)
@@ -258,7 +258,7 @@ def test_many_workers_make_one_run_a_tick(redis_server, queue_name):
     def run(number):
         store, schedulers = stores[number], JobSchedulers(stores[number])
         for tick in range(ticks):
-            start.wait(30)
+            start.wait(120)
             if number == 1 and restarts[tick]:
                 schedulers.upsert("s", every=every, template=template)
             job = store.claim(f"myia:{number}:{tick}", LEASE).job
@@ -267,7 +267,7 @@ def test_many_workers_make_one_run_a_tick(redis_server, queue_name):
                 schedulers.advance(job)
                 schedulers.advance(job)
                 store.complete(job.id, f"myia:{number}:{tick}", None)
-            if start.wait(30) == 0:
+            if start.wait(120) == 0:
                 clock.advance(1000)
 
     with ThreadPoolExecutor(workers) as pool:

@@ -50,7 +50,7 @@ def waiting(store, doorbell, workers):
     wait_until(workers)
     yield thread
     doorbell.ring()
-    thread.join(timeout=20)
+    thread.join(timeout=120)
     assert not thread.is_alive()
     assert not ended
 
@@ -67,7 +67,13 @@ def test_a_worker_that_waits_already_is_listed_once(doorbell, waiting, workers):
 
 def test_a_ring_ends_the_wait(doorbell, waiting):
     doorbell.ring()
-    waiting.join(timeout=20)
+    waiting.join(timeout=120)
+    assert not waiting.is_alive()
+
+
+def test_closing_ends_the_wait_without_an_error(doorbell, waiting):
+    doorbell.close()
+    waiting.join(timeout=120)
     assert not waiting.is_alive()
 
 

@@ -11,7 +11,7 @@ from myia_sdk.queue.flow import SIBLINGS_SHOWN, Flow, read_flow
 from myia_sdk.queue.job import JobOptions, JobState, NewJob
 from myia_sdk.queue.store import JobStore
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -198,6 +198,7 @@ def test_a_queue_that_may_not_be_read_hides_its_jobs_only(
         store.queue, enabled=True, passwords=["+only-this-queue"], **rules
     )
     with redis.Redis(
+        host="127.0.0.1",
         port=redis_server.port,
         username=store.queue,
         password="only-this-queue",

@@ -13,7 +13,7 @@ from myia_sdk.queue.job import JobOptions, JobState, NewJob
 from myia_sdk.queue.schedule import JobSchedulers
 from myia_sdk.queue.store import JobStore
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(minutes=10)
 MINUTE = timedelta(minutes=1)
 START = 1_800_000_000_000
 
