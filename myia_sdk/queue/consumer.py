@@ -242,7 +242,8 @@ class BullConsumer(Consumer):
 
     def _await_jobs(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        before = self._signals_seen
+        # The first one began this; a second may have come before it was begun.
+        before = min(self._signals_seen, 1)
         while self.leases.running and time.monotonic() < deadline:
             if self._signals_seen > before:
                 logger.warning("Second signal: stopping now.")

@@ -73,7 +73,8 @@ class Outage:
             # A server that refuses some commands comes and goes all the time.
             self._is_told = now > self._told.get(self._reason, 0) + QUIET_SECONDS
             self._told = {self._reason: now} if self._is_told else self._told
-        if self._is_told:
+            is_told = self._is_told
+        if is_told:
             logger.warning("Redis is away, waiting: %s", error)
 
     def end(self) -> None:
@@ -83,7 +84,8 @@ class Outage:
         with self._lock:
             since, self._since = self._since, None
             self._reason = ""
-        if since is not None and self._is_told:
+            is_told = self._is_told
+        if since is not None and is_told:
             logger.warning("Redis is back after %.1f s.", time.monotonic() - since)
 
 

@@ -61,11 +61,16 @@ def quick(a, b=1):
 
 
 @huey.task(retries=5, retry_delay=0.1)
-def effect(ledger, seconds=0.0):
-    """Leave a start and a finish in the ledger around some work."""
+def effect(ledger, seconds=0.0, gate=None):
+    """Leave a start and a finish in the ledger around some work.
+
+    With a gate, the work is not done before that file is there.
+    """
     job = current_job()
     note(ledger, "start", job.id, job.attempt, os.getpid())
     time.sleep(seconds)
+    while gate is not None and not Path(gate).exists():
+        time.sleep(0.01)
     note(ledger, "finish", job.id, job.attempt, os.getpid())
     return os.getpid()
 
@@ -272,7 +277,7 @@ def job_file(job_id):
 @huey.task()
 def ask(job_id):
     """Read another job's result from inside a child."""
-    return huey.result(job_id, blocking=True, timeout=20)
+    return huey.result(job_id, blocking=True, timeout=100)
 
 
 @huey.task()

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from myia_sdk import Client, Settings
 from myia_sdk.cli import app
 from myia_sdk.cli.app import console
+from tests.conftest import free_port
 
 SUITE = "classifier-baseline"
 
@@ -94,10 +95,11 @@ def test_submit_work_report_verify(environment, files, tmp_path):
     try:
         names = {key.lower(): value for key, value in environment.items()}
         with Client(Settings(**names)) as client:
-            client.job(job).wait(120)
+            client.job(job).wait(200)
     finally:
         worker.terminate()
-        assert worker.wait(60) == 0
+        code = worker.wait(60)
+    assert code == 0
 
     waited = myia("wait", job, environment=environment)
     assert (waited.returncode, waited.stdout) == (0, "certified\n")
@@ -222,8 +224,7 @@ def test_board_says_that_its_port_is_taken(environment):
 
 
 def test_board_warns_who_can_reach_it_and_stops_on_sigterm(environment):
-    with socket.create_server(("127.0.0.1", 0)) as holder:
-        port = str(holder.getsockname()[1])
+    port = str(free_port())
     open_to_all = {"BULL_BOARD_PORT": port, "BULL_BOARD_HOST": "0.0.0.0"}
     board = subprocess.Popen(
         [sys.executable, "-m", "myia_sdk.cli", "board"],
@@ -241,8 +242,9 @@ def test_board_warns_who_can_reach_it_and_stops_on_sigterm(environment):
         assert "0.0.0.0" in said
     finally:
         board.terminate()
-        assert board.wait(30) == 0
+        code = board.wait(60)
         board.stderr.close()
+    assert code == 0
 
 
 def test_scripts_read_json(environment):
@@ -268,7 +270,7 @@ def test_version_and_reader_that_leaves(environment):
             capture_output=True,
             env=os.environ | environment,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         ).stderr
     assert said == {"| head -1": "", "> /dev/full": "myia: No space left on device\n"}

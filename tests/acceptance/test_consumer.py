@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from myia_sdk.queue import JobState
@@ -18,6 +17,7 @@ from tests.acceptance import app
 from tests.acceptance.worker import (
     Consumer,
     assert_clean,
+    assert_dead,
     ended,
     lines_of,
     wait_until,
@@ -40,11 +40,8 @@ def start(redis_server, tmp_path):
 
 def pids_of(ledger, count):
     """Wait for `count` starts in a ledger; return all process ids in them."""
-    lines = wait_until(
-        lambda: found if len(found := lines_of(ledger)) >= count else None,
-        what=f"{count} starts",
-    )
-    return [pid for line in lines for pid in line[4:]]
+    wait_until(lambda: len(lines_of(ledger)) >= count, what=f"{count} starts")
+    return [pid for line in lines_of(ledger) for pid in line[4:]]
 
 
 def can_trace_everything():
@@ -52,20 +49,6 @@ def can_trace_everything():
     status = Path("/proc/self/status").read_text()
     line = next(x for x in status.splitlines() if x.startswith("CapEff"))
     return bool(int(line.split()[1], 16) >> 19 & 1)
-
-
-def assert_dead(pids):
-    wait_until(
-        lambda: (
-            not any(
-                psutil.pid_exists(pid)
-                and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-                for pid in pids
-            )
-        ),
-        20,
-        f"the end of {pids}",
-    )
 
 
 @pytest.mark.parametrize("kind", ["thread", "process"])
@@ -81,11 +64,11 @@ def test_stock_command_runs_jobs_and_is_listed_once(start, kind):
     ).return_value
     assert server in {"clean", "refused"}
     assert worker_process == "refused" or can_trace_everything()
-    (worker,) = QueueAdministration(consumer.store).workers()
+    (worker,) = wait_until(QueueAdministration(consumer.store).workers)
     assert worker.is_listed
     assert consumer.store.job(ids[0]).processed_by == worker.name
     consumer.process.send_signal(signal.SIGINT)
-    assert consumer.process.wait(timeout=30) == 0
+    assert consumer.wait() == 0
     assert consumer.store.command("HLEN", consumer.store.keys.sdk("workers")) == 0
 
 
@@ -121,17 +104,19 @@ def test_idle_worker_takes_a_job_at_once(start):
 
 def test_sigterm_lets_jobs_end_and_puts_the_rest_back_uncharged(start, tmp_path):
     """F4, over Python sleep, CPU loop, native call and a process tree."""
-    ledger, short = tmp_path / "ledger", tmp_path / "short"
-    consumer = start("-w", "5", "-t", "2")
+    ledger, short, gate = (tmp_path / name for name in ("ledger", "short", "gate"))
+    consumer = start("-w", "5", "-t", "5")
     kinds = ["sleep", "cpu", "native", "tree"]
     hanging = [consumer.submit(app.hang.s(str(ledger), kind)) for kind in kinds]
-    ending = consumer.submit(app.effect.s(str(short), 0.5))
+    ending = consumer.submit(app.effect.s(str(short), gate=str(gate)))
     waiting = [consumer.submit(app.quick.s(n)) for n in range(2)]
     pids = pids_of(ledger, 4) + pids_of(short, 1)
     asked = time.monotonic()
     consumer.process.terminate()
-    assert consumer.process.wait(timeout=30) == 0
-    print(f"exit {time.monotonic() - asked:.1f} s after SIGTERM with -t 2")
+    wait_until(lambda: "Shutting down" in consumer.log.read_text(), what="the drain")
+    gate.touch()
+    assert consumer.wait() == 0
+    print(f"exit {time.monotonic() - asked:.1f} s after SIGTERM with -t 5")
     assert_dead(pids)
     job = consumer.store.job(ending)
     assert (job.state, job.attempts_made) == (JobState.COMPLETED, 1)
@@ -151,7 +136,7 @@ def test_second_signal_ends_at_once(start, tmp_path):
     consumer.process.terminate()
     wait_until(lambda: "Shutting down" in consumer.log.read_text(), what="the drain")
     consumer.process.terminate()
-    assert consumer.process.wait(timeout=30) == 0
+    assert consumer.wait() == 0
     assert_dead(pids)
     for job_id in ids:
         job = consumer.store.job(job_id)
@@ -160,16 +145,16 @@ def test_second_signal_ends_at_once(start, tmp_path):
 
 def test_time_limit_and_cancel_stop_every_body(start, tmp_path):
     """F5 and F6 through the queue."""
-    ledger = tmp_path / "ledger"
+    ledger, limited = tmp_path / "ledger", tmp_path / "limited"
     consumer = start("-w", "8")
     kinds = ["sleep", "cpu", "native", "tree"]
     timed, cancelled = {}, {}
     for kind in kinds:
-        task = app.hang.s(str(ledger), kind, timeout=2)
+        task = app.hang.s(str(limited), kind, timeout=2)
         task.retries = 0
         timed[kind] = consumer.submit(task)
         cancelled[kind] = consumer.submit(app.hang.s(str(ledger), kind))
-    pids = pids_of(ledger, 8)
+    pids = pids_of(ledger, 4)
     asked = time.monotonic()
     for job_id in cancelled.values():
         QueueAdministration(consumer.store).cancel(job_id)
@@ -181,4 +166,5 @@ def test_time_limit_and_cancel_stop_every_body(start, tmp_path):
         assert found.failed_reason.startswith("timed out after 2 s")
         over = (found.finished_at - found.processed_at).total_seconds() - 2
         print(f"{kind}: timed out {over:.2f} s over, start of the child included")
-    assert_dead(pids)
+    # On a slow machine the time of some is up before they have said anything.
+    assert_dead(pids + pids_of(limited, 0))

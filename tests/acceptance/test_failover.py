@@ -67,7 +67,6 @@ def test_worker_follows_the_fail_over_of_a_cluster_node(tmp_path):
             "port": servers[1].port,
             "password": servers[0].password,
             "cluster": True,
-            "socket_timeout": 1,
         }
         client = connect(ConnectionOptions(**connection))
         store = JobStore(client, f"t{uuid4().hex}", f"{{t{tag}}}")

@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
+
 from myia_sdk.queue import JobStore
 from tests.acceptance import app
 
 ROOT = Path(__file__).parents[2]
-DEADLINE = 60.0
+#: Seconds: only a test that fails waits so long, whatever the machine.
+DEADLINE = 100.0
 
 
 @contextmanager
@@ -59,10 +62,20 @@ class Consumer:
                 stderr=log,
             )
 
-    def restart(self):
-        """Start a new process after the old one has ended."""
-        self.process.wait(timeout=30)
+    def wait(self):
+        """Wait for the end of the process; return its exit code."""
+        return self.process.wait(timeout=DEADLINE)
+
+    def restart(self, *held):
+        """Start a new process after the old one, which held some jobs, has ended."""
+        self.wait()
+        self.expire(*held)
         self.process = self._launch()
+
+    def expire(self, *job_ids):
+        """Let the leases of jobs run out now, however long they are."""
+        for job_id in job_ids:
+            self.store.redis.delete(self.store.keys.lock(job_id))
 
     def submit(self, task):
         """Add a task of the application to this consumer's queue; return the id."""
@@ -105,11 +118,25 @@ def ended(store, job_id, seconds=DEADLINE):
 
 
 def lines_of(ledger):
-    """Return the entries of a ledger file, oldest first."""
+    """Return the entries of a ledger file, oldest first, as far as they are written."""
     path = Path(ledger)
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    written = path.read_text().rpartition("\n")[0]
+    return [json.loads(line) for line in written.splitlines()]
+
+
+def is_gone(pid):
+    """Tell whether a process has ended, collected by its parent or not."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def assert_dead(pids):
+    """Wait for the end of processes."""
+    wait_until(lambda: all(map(is_gone, pids)), what=f"the end of {pids}")
 
 
 def assert_clean(store, job_ids):
