@@ -79,7 +79,7 @@ def effort_of(suite: Suite, options: Mapping[str, JSON] | None = None) -> Effort
     --------
     >>> from myia_sdk.certification.suites import load_suite
     >>> effort_of(load_suite("chat-baseline")).requests
-    141
+    142
     """
     total = Effort()
     for spec in suite.checks:
