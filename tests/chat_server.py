@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import socket
+import select
 import subprocess
 import sys
 import time
@@ -27,7 +27,7 @@ CONTEXT = 2048
 #: step only: a vector then depends on the texts that came beside it.
 SLOTS = 4
 #: Seconds that loading the model may take on a busy machine.
-READY_WITHIN = 60.0
+READY_WITHIN = 120.0
 
 
 def missing_packages() -> list[str]:
@@ -45,23 +45,29 @@ def running_chat_server(
     api_key: str | None = None, *, slots: int = SLOTS
 ) -> Iterator[str]:
     """Start the server, yield its base URL, and end it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     process = subprocess.Popen(
-        [
-            *(sys.executable, str(Path(__file__).resolve())),
-            *(str(port), str(slots), api_key or ""),
-        ],
+        [sys.executable, str(Path(__file__).resolve()), str(slots), api_key or ""],
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until_ready(f"http://127.0.0.1:{port}/health", process)
-        yield f"http://127.0.0.1:{port}/v1"
+        yield f"{_address_of(process)}/v1"
     finally:
         process.kill()
         process.communicate()
+
+
+def _address_of(process: subprocess.Popen[bytes]) -> str:
+    """Wait for the line that a server of ours prints when it can be asked."""
+    assert process.stdout is not None
+    readable, _, _ = select.select([process.stdout], [], [], READY_WITHIN)
+    if not readable:
+        raise TimeoutError(f"no chat server within {READY_WITHIN:.0f} s")
+    address = process.stdout.readline().decode().strip()
+    if not address:
+        raise RuntimeError(f"the chat server ended with code {process.wait()}")
+    return address
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
@@ -72,7 +78,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
             raise RuntimeError(f"the server ended with code {process.returncode}")
         with (
             contextlib.suppress(OSError),
-            urllib.request.urlopen(url, timeout=1) as answer,
+            urllib.request.urlopen(url, timeout=5) as answer,
         ):
             if answer.status == 200:
                 return
@@ -80,8 +86,8 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     raise TimeoutError(f"{url} did not answer within {READY_WITHIN:.0f} s")
 
 
-def serve(port: int, slots: int, api_key: str) -> None:
-    """Serve in this process until standard input closes."""
+def serve(slots: int, api_key: str) -> None:
+    """Print the address and serve in this process until standard input closes."""
     import xllamacpp
 
     # Found without importing: the package's own code needs what is not installed.
@@ -94,7 +100,8 @@ def serve(port: int, slots: int, api_key: str) -> None:
     )
     parameters.model_alias = {MODEL_NAME}
     parameters.hostnames = ["127.0.0.1"]
-    parameters.port = port
+    # Any free one: a port chosen beforehand may be another's by now.
+    parameters.port = 0
     parameters.n_parallel = slots
     parameters.n_ctx = CONTEXT * slots
     parameters.use_jinja = True
@@ -109,10 +116,11 @@ def serve(port: int, slots: int, api_key: str) -> None:
     if api_key:
         parameters.api_keys = [api_key]
     server = xllamacpp.Server(parameters)
+    print(server.listening_address, flush=True)
     sys.stdin.read()
     del server
     os._exit(0)
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    serve(int(sys.argv[1]), sys.argv[2])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -17,11 +20,15 @@ from myia_sdk.certification.models import load_model
 from myia_sdk.certification.references import ModelRef
 from tests.chat_server import (
     MODEL_NAME,
+    READY_WITHIN,
     missing_packages,
     running_chat_server,
     wait_until_ready,
 )
 
+SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+#: Milliseconds that the proxy waits for a model on a busy machine.
+PATIENCE = ("--upstream-timeout-ms", "240000", "--body-timeout-ms", "240000")
 AIMOCK = Path("node_modules/@copilotkit/aimock/dist/cli.js")
 INTEROP = Path(__file__).parents[1] / "interop"
 
@@ -30,6 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "chat_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.chat)
+            # Half a minute on an idle machine, with the start of the server.
+            item.add_marker(pytest.mark.timeout(900))
             # One server, and its measurements, for all of them.
             item.add_marker(pytest.mark.xdist_group("chat"))
 
@@ -43,29 +52,33 @@ def require(missing: object, what: str) -> None:
         pytest.skip(reason)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 @contextlib.contextmanager
 def serving(
-    command: list[str], ready: str, environment: dict[str, str] | None = None, **options
-) -> Iterator[None]:
+    command: list[str], environment: dict[str, str], **options
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until the block ends."""
     process = subprocess.Popen(
-        command,
-        env={**os.environ, **(environment or {})},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        **options,
+        command, env={**os.environ, **environment}, **{**SILENT, **options}
     )
     try:
-        wait_until_ready(ready, process)
-        yield
+        yield process
     finally:
         process.kill()
         process.wait()
+
+
+def address_in(log: Path, process: subprocess.Popen[bytes]) -> str:
+    """Wait for the address that a server writes into its log."""
+    deadline = time.monotonic() + READY_WITHIN
+    while time.monotonic() < deadline:
+        has_ended = process.poll() is not None
+        found = re.search(r"listening on (http://\S+)\n", log.read_text())
+        if found:
+            return found[1]
+        if has_ended:
+            raise RuntimeError(f"the server ended: {log.read_text()}")
+        time.sleep(0.05)
+    raise TimeoutError(f"no address within {READY_WITHIN:.0f} s: {log.read_text()}")
 
 
 @pytest.fixture(scope="session")
@@ -99,25 +112,30 @@ def open_model():
 
 
 @pytest.fixture
-def faulty_server(chat_server: str, tmp_path: Path) -> Iterator[Callable[..., str]]:
+def faulty_server(
+    chat_server: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., str]]:
     """The chat server behind a proxy of others' making that injects faults."""
     require(not shutil.which("node") or not (INTEROP / AIMOCK).exists(), "aimock is")
+    log_directory = tmp_path_factory.mktemp("aimock")
     with contextlib.ExitStack() as stack:
 
         def start(*faults: str, **environment: str) -> str:
-            port = free_port()
-            command = ["node", str(AIMOCK), "--port", str(port), "--proxy-only"]
+            # The proxy takes any free port: one chosen here may be another's by then.
+            command = ["node", str(AIMOCK), "--port", "0", "--proxy-only", *PATIENCE]
             command += ["--fixtures", str(tmp_path)]
             upstream = chat_server.removesuffix("/v1")
-            stack.enter_context(
-                serving(
-                    [*command, "--provider-openai", upstream, *faults],
-                    f"http://127.0.0.1:{port}/health",
-                    environment,
-                    cwd=INTEROP,
+            log = log_directory / f"{uuid4().hex}.log"
+            with log.open("wb") as output:
+                process = stack.enter_context(
+                    serving(
+                        [*command, "--provider-openai", upstream, *faults],
+                        environment,
+                        cwd=INTEROP,
+                        stdout=output,
+                    )
                 )
-            )
-            return f"http://127.0.0.1:{port}/v1"
+            return f"{address_in(log, process)}/v1"
 
         yield start
 
@@ -130,19 +148,20 @@ def bedrock_server(
     import importlib.util
 
     require(importlib.util.find_spec("ministack") is None, "ministack is")
-    port = free_port()
     environment = {
         "MINISTACK_BEDROCK_PROXY_URL": chat_server.removesuffix("/v1"),
-        "MINISTACK_BEDROCK_PROXY_TIMEOUT_SECONDS": "120",
+        "MINISTACK_BEDROCK_PROXY_TIMEOUT_SECONDS": "240",
         "HOME": str(tmp_path_factory.mktemp("ministack")),
     }
-    with serving(
-        [
-            sys.executable,
-            *("-m", "hypercorn", "ministack.app:app", "-b", f"127.0.0.1:{port}"),
-        ],
-        f"http://127.0.0.1:{port}/_ministack/health",
-        environment,
-        cwd=environment["HOME"],
-    ):
-        yield f"http://127.0.0.1:{port}"
+    # Bound here and handed on, so that no one else can take the port meanwhile.
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        command = [sys.executable, "-m", "hypercorn", "ministack.app:app"]
+        with serving(
+            [*command, "-b", f"fd://{door.fileno()}"],
+            environment,
+            cwd=environment["HOME"],
+            pass_fds=[door.fileno()],
+        ) as process:
+            url = f"http://127.0.0.1:{door.getsockname()[1]}"
+            wait_until_ready(f"{url}/_ministack/health", process)
+            yield url

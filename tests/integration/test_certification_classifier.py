@@ -32,6 +32,7 @@ from myia_sdk.errors import (
     SuiteError,
     TransientCertificationError,
 )
+from tests.speed import at_any_speed
 
 SUITE = "classifier-baseline"
 CHECKS = 17
@@ -51,9 +52,13 @@ def linear():
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
 
-def certify(store, model, dataset, **options):
+def certify(store, model, dataset, parameters=None):
     request = CertificationRequest.build(
-        model, suite=SUITE, dataset=dataset, artifacts=store, **options
+        model,
+        suite=SUITE,
+        dataset=dataset,
+        parameters=at_any_speed(parameters),
+        artifacts=store,
     )
     return run_suite(request, artifacts=store)
 
@@ -71,6 +76,7 @@ def good(store, cancer):
         model,
         suite=SUITE,
         dataset=(X_test, y_test, (X_train, y_train)),
+        parameters=at_any_speed(),
         artifacts=store,
     )
     progress, lines = [], []

@@ -25,6 +25,7 @@ from myia_sdk.certification.report import Outcome, Verdict
 from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.certification.runner import run_suite
 from myia_sdk.errors import DatasetError, InvalidRequestError, ModelRejectedError
+from tests.speed import at_any_speed
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -57,6 +58,7 @@ def test_classifier_through_the_whole_suite(store, tmp_path):
         write(tmp_path, export(model, X), "tumour.onnx"),
         suite="classifier-baseline",
         dataset=(X[400:], y[400:]),
+        parameters=at_any_speed(),
         artifacts=store,
     )
     assert request.model.to_record() == {
@@ -109,7 +111,11 @@ def test_regressor_through_the_whole_suite(store, tmp_path):
     X, y = load_diabetes(return_X_y=True)
     path = write(tmp_path, export(Ridge(0.1).fit(X[:300], y[:300]), X))
     request = CertificationRequest.build(
-        path, suite="regressor-baseline", dataset=(X[300:], y[300:]), artifacts=store
+        path,
+        suite="regressor-baseline",
+        dataset=(X[300:], y[300:]),
+        parameters=at_any_speed(),
+        artifacts=store,
     )
     report = run_suite(request, artifacts=store)
     assert report.verdict is Verdict.CERTIFIED

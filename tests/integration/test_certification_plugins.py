@@ -21,6 +21,7 @@ from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.certification.runner import run_suite
 from myia_sdk.certification.suites import load_suite
 from myia_sdk.errors import DatasetError, ModelRejectedError, SuiteError
+from tests.speed import at_any_speed
 
 PLUGIN = "tests.integration.factories_of_models"
 X, Y = load_iris(return_X_y=True)
@@ -174,7 +175,7 @@ def test_entry_points_bring_checks(tmp_path):
         "from myia_sdk.certification.checks import find_check\n"
         "assert find_check('from-entry-point', 'regressor').title == 't'\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=240)
 
 
 def test_factory_makes_an_estimator(store):
@@ -182,7 +183,7 @@ def test_factory_makes_an_estimator(store):
     assert model.predict(X).shape == (150,)
     assert model.describe()["type"] == "LogisticRegression"
     report = run_suite(
-        build(store, reference(), "classifier-baseline"),
+        build(store, reference(), "classifier-baseline", parameters=at_any_speed()),
         artifacts=store,
         plugins=(PLUGIN,),
     )

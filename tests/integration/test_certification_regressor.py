@@ -17,6 +17,7 @@ from myia_sdk.certification.report import Outcome, Verdict
 from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.certification.runner import run_suite
 from myia_sdk.errors import DatasetError
+from tests.speed import at_any_speed
 
 SUITE = "regressor-baseline"
 
@@ -40,7 +41,7 @@ def randhie():
     return train_test_split(frame, y, test_size=0.3, random_state=0)
 
 
-def certify(store, model, data, **options):
+def certify(store, model, data, parameters=None):
     X_train, X_test, y_train, y_test = data
     with threadpool_limits(1):
         model.fit(X_train, y_train)
@@ -48,8 +49,8 @@ def certify(store, model, data, **options):
         model,
         suite=SUITE,
         dataset=(X_test, y_test, (X_train, y_train)),
+        parameters=at_any_speed(parameters),
         artifacts=store,
-        **options,
     )
     return run_suite(request, artifacts=store)
 

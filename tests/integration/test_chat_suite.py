@@ -77,6 +77,11 @@ def report(chat_server, artifacts):
     return run_suite(request(reference, checks=SMALL), artifacts=artifacts)
 
 
+def samples_of(report, artifacts):
+    path = artifacts.local_path(report.sample_log["artifact"])
+    return list(read_samples(path.read_bytes()))
+
+
 def test_what_the_model_can_and_cannot_is_told_apart(report):
     """The outcomes that were measured by hand before any of this existed."""
     outcomes = {record.id: record.outcome for record in report.checks}
@@ -96,14 +101,25 @@ def test_what_the_model_can_and_cannot_is_told_apart(report):
 def test_a_share_is_judged_by_its_bound_and_carries_its_sample(report):
     record = report.check("system-prompt")
     assert record.sample_size == 8
-    assert record.ci_low < record.value < record.ci_high
+    # A share of nothing, or of all, is itself the bound on its side.
+    assert record.ci_low <= record.value <= record.ci_high
+    assert record.ci_low < record.ci_high
     assert record.threshold.rule == "bound"
     assert "instructions are followed" in record.message
 
 
-def test_the_first_token_comes_before_the_last(report):
+def test_the_first_token_comes_before_the_last(report, artifacts):
     """Defect 2 of the original: streams were collected before they were timed."""
-    assert report.check("ttft").value < report.check("latency").value * 2
+    samples = samples_of(report, artifacts)
+    shares = [
+        sample["first_text_ms"] / sample["elapsed_ms"]
+        for sample in samples
+        if sample["check"] in {"ttft", "latency", "throughput"}
+    ]
+    # Of collected streams none begins before its end; a busy machine may delay some.
+    assert min(shares) < 0.9
+    first = [s["first_text_ms"] / 1000 for s in samples if s["check"] == "ttft"]
+    assert min(first) - 1e-3 < report.check("ttft").value < max(first) + 1e-3
     assert report.check("streaming").value > 2
     assert report.check("streaming").details["streamed"]
 
@@ -116,8 +132,7 @@ def test_tokens_are_counted_where_the_original_counted_characters(report):
 
 
 def test_every_request_is_in_the_sample_log(report, artifacts):
-    path = artifacts.local_path(report.sample_log["artifact"])
-    samples = list(read_samples(path.read_bytes()))
+    samples = samples_of(report, artifacts)
     assert len(samples) == report.sample_log["samples"]
     asking = {sample["check"] for sample in samples}
     assert {"system-prompt", "refusal", "invalid-request"} < asking

@@ -72,6 +72,7 @@ def run_some(url, *checks):
 
 
 @pytest.mark.chat
+@pytest.mark.timeout(900)
 @pytest.mark.xdist_group("chat")
 def test_the_by_product_of_a_chat_model_is_not():
     """One slot computes each text alone, so the numbers are the same each time."""

@@ -26,7 +26,7 @@ def test_names_are_exported_without_heavy_libraries():
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert found.stdout.splitlines() == ["[]", "True"]
 

@@ -23,6 +23,9 @@ from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.certification.retrying import RetryPolicy
 from myia_sdk.errors import InvalidRequestError, MissingExtraError
 
+#: Seconds for threads to meet, which takes milliseconds on an idle machine.
+PATIENCE = 120
+
 
 @pytest.mark.parametrize(
     ("rule", "value", "good", "bad"),
@@ -80,7 +83,7 @@ def test_whoever_is_alone_waits_for_requests_and_keeps_others_waiting():
     def first():
         with traffic.request():
             started.set()
-            may_end.wait(10)
+            may_end.wait(PATIENCE)
             order.append("first")
 
     def alone():
@@ -93,15 +96,15 @@ def test_whoever_is_alone_waits_for_requests_and_keeps_others_waiting():
 
     threads = [threading.Thread(target=run) for run in (first, alone, last)]
     threads[0].start()
-    assert started.wait(10)
+    assert started.wait(PATIENCE)
     threads[1].start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not traffic._waiting_alone and time.monotonic() < deadline:
         time.sleep(0.001)
     threads[2].start()
     may_end.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE)
     assert order == ["first", "alone", "last"]
 
 
@@ -119,7 +122,7 @@ class Gate:
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
-        self.together.wait(10)
+        self.together.wait(PATIENCE)
         with self.lock:
             self.now -= 1
         yield ChatEvent(elapsed=0.1, text=messages[0]["content"])

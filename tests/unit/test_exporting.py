@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from myia_sdk import colors, exporting
@@ -70,6 +70,7 @@ def test_the_frame_itself_is_not_changed() -> None:
 
 
 @given(st.lists(st.text(max_size=8), max_size=5))
+@settings(deadline=None)
 def test_restoring_is_the_inverse(texts: list[str]) -> None:
     frame = pd.DataFrame({"a": pd.Series(texts, dtype="str")})
     pd.testing.assert_frame_equal(restore_formulas(defuse_formulas(frame)), frame)
