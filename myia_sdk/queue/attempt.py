@@ -120,10 +120,11 @@ class Pump:
     def run(self) -> Outcome:
         """Pump until the child is dead and its pipes are empty."""
         while not self._is_over():
-            # Before the clock: a consumer that was held up takes what came meanwhile.
+            # A consumer that was held up takes what came until now before it judges.
+            now = time.monotonic()
             for descriptor, event in self._poll.poll(TICK_SECONDS * 1000):
                 self._serve(descriptor, event)
-            self._look_at_clock()
+            self._look_at_clock(now)
         self._emit(self._lines.finish())
         self._emit_rest()
         begun = self._forked or self._launched
@@ -147,8 +148,7 @@ class Pump:
             return {"signal": os.WTERMSIG(status)}
         return {"exit_code": os.waitstatus_to_exitcode(status)}
 
-    def _look_at_clock(self) -> None:
-        now = time.monotonic()
+    def _look_at_clock(self, now: float) -> None:
         if self._ended is not None:
             return
         if self._killed_at is not None or self._forked is None:
