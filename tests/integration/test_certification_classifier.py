@@ -1,6 +1,7 @@
 """classifier-baseline on real models and real data."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from myia_sdk.certification.artifacts import ArtifactStore
+from myia_sdk.certification.checks import speed
 from myia_sdk.certification.datasets import Dataset
 from myia_sdk.certification.models import load_model
 from myia_sdk.certification.report import Outcome, Report, Verdict
@@ -394,6 +396,37 @@ def test_a_model_that_cannot_be_asked_is_not_judged(
     assert getattr(caught.value, "unrecoverable", False) == (
         error is PermanentCertificationError
     )
+
+
+class Paused(Wrapped):
+    """Is held up, by a clock of its own, in its first predictions of a batch."""
+
+    now = 0.0
+
+    def __init__(self, model, pauses):
+        super().__init__(model)
+        self.pauses = pauses
+
+    def predict(self, X):
+        is_held_up = len(X) > 1 and self.calls < self.pauses
+        self.calls += is_held_up
+        self.now += 3.0 if is_held_up else 0.001
+        return self._model.predict(X)
+
+
+@pytest.mark.parametrize(("pauses", "outcome"), [(1, "passed"), (2, "failed")])
+def test_one_pause_of_the_machine_is_not_the_model_s(
+    good, store, monkeypatch, pauses, outcome
+):
+    request, _, _, _ = good
+    only = {"suite": {"id": "one", "version": "1", "kind": "classifier"},
+            "check": [{"id": "latency", "severity": "minor"}]}  # fmt: skip
+    model = Paused(load_model(request.model, store), pauses)
+    clock = SimpleNamespace(perf_counter=lambda: model.now)
+    monkeypatch.setattr(speed, "time", clock)
+    asked = replace(request, suite=only, parameters={})
+    report = run_suite(asked, artifacts=store, model=model)
+    assert report.check("latency").outcome == outcome
 
 
 def test_path_of_a_suite_in_a_request_is_refused(good, store):

@@ -6,11 +6,12 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from myia_sdk.certification.artifacts import ArtifactStore
-from myia_sdk.certification.checks import CheckContext, Measurement
+from myia_sdk.certification.checks import CheckContext, Measurement, find_check
 from myia_sdk.certification.checks.asking import Reply, answered, ask, ask_each, needs
 from myia_sdk.certification.checks.chat_abilities import schema_problem
 from myia_sdk.certification.checks.instructions import RULES, obeys
@@ -187,6 +188,54 @@ def test_requests_keep_their_pace():
     for _ in range(4):
         with traffic.request():
             pass
+    assert time.monotonic() - started >= 0.06
+
+
+class Streaming:
+    """An endpoint whose first streams come in one piece, after a wait."""
+
+    family = "chat"
+
+    def __init__(self, collected):
+        self.collected = collected
+
+    def chat(self, messages, parameters=None, *, stream=True, timeout=60.0):
+        if not stream:
+            yield ChatEvent(elapsed=5.0, text="1 2 3", finish_reason="stop")
+            return
+        self.collected -= 1
+        times = (4.8, 4.9, 5.0) if self.collected >= 0 else (1.0, 3.0, 5.0)
+        for elapsed, text in zip(times, ("1", " 2", " 3"), strict=True):
+            yield ChatEvent(elapsed=elapsed, text=text)
+
+
+@pytest.mark.parametrize(
+    ("collected", "outcome"), [(0, None), (1, None), (2, Outcome.WARNED)]
+)
+def test_a_stream_in_one_piece_is_asked_for_once_more(collected, outcome):
+    context = context_of(Streaming(collected))
+    found = find_check("streaming", "chat").run(
+        replace(context, params={"max_tokens": 8})
+    )
+    assert found.outcome is outcome
+    assert ("last instant" in found.message) is (outcome is not None)
+    assert found.value == 3
+
+
+def test_requests_wait_for_their_turn_among_all_runs():
+    asked = []
+
+    def pace():
+        asked.append(len(asked))
+        return 0.03
+
+    traffic = Traffic(interval=0.001, pace=pace)
+    started = time.monotonic()
+    with traffic.request():
+        pass
+    with traffic.alone(), traffic.quiet():
+        pass
+    assert asked == [0, 1]
     assert time.monotonic() - started >= 0.06
 
 
