@@ -57,28 +57,33 @@ class Demonstration:
 
     def run(self, exhibits: Sequence[Exhibit], timeout: float) -> bool:
         """Whether every verdict was the expected one."""
-        handles = [
-            self._client.submit(
-                exhibit.model,
-                suite=SUITE,
-                dataset=exhibit.dataset,
-                name=exhibit.name,
-                tags=["demo"],
-            )
-            for exhibit in exhibits
-        ]
-        ids = [handle.id for handle in handles]
+        handles: list[JobHandle] = []
+        try:
+            handles.extend(map(self._submit, exhibits))
+            self._watch(exhibits, [handle.id for handle in handles], timeout)
+        except BaseException:
+            self._cancel(handles)
+            raise
+        return self._conclude(exhibits, handles)
+
+    def _submit(self, exhibit: Exhibit) -> JobHandle:
+        return self._client.submit(
+            exhibit.model,
+            suite=SUITE,
+            dataset=exhibit.dataset,
+            name=exhibit.name,
+            tags=["demo"],
+        )
+
+    def _watch(
+        self, exhibits: Sequence[Exhibit], ids: Sequence[str], timeout: float
+    ) -> None:
         with Live(console=self._console, refresh_per_second=4, transient=True) as live:
 
             def on_change(jobs: Mapping[str, Job]) -> None:
                 live.update(_progress_table(exhibits, [jobs[i] for i in ids]))
 
-            try:
-                follow(self._client.queue, ids, timeout=timeout, on_change=on_change)
-            except BaseException:
-                self._cancel(handles)
-                raise
-        return self._conclude(exhibits, handles)
+            follow(self._client.queue, ids, timeout=timeout, on_change=on_change)
 
     def _cancel(self, handles: Sequence[JobHandle]) -> None:
         for handle in handles:

@@ -31,27 +31,37 @@ def test_demo_certifies_three_models_and_leaves_nothing_running(tmp_path):
 
 def test_an_interrupted_demo_leaves_no_job_to_run(tmp_path):
     home = Settings(myia_home=tmp_path / "home")
-    demo = subprocess.Popen(
-        [sys.executable, "-m", "myia_sdk.cli", "demo"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"MYIA_HOME": str(home.myia_home)},
-        cwd=tmp_path,
-        start_new_session=True,
+    code = (
+        # A shell that starts the tests in the background lets its children ignore it.
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from myia_sdk.cli import main; sys.argv = ['myia', 'demo']; main()"
     )
-    address = tmp_path / "home" / "server" / "address.json"
-    wait_until(address.exists, 60)
     with Client.local(home, workers=0) as client:
 
         def number(*states: str) -> int:
             counts = client.counts().set_index("state")["jobs"]
             return int(counts[list(states)].sum())
 
-        wait_until(lambda: number("active"), 60)
+        def is_followed() -> bool:
+            connections = client.queue.redis.client_list()
+            return any(connection["cmd"] == "xread" for connection in connections)
+
+        # One at a time: when the first one runs, the last one has not ended.
+        client.set_concurrency(1)
+        demo = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"MYIA_HOME": str(home.myia_home)},
+            cwd=tmp_path,
+            start_new_session=True,
+        )
+        wait_until(lambda: is_followed() and number("active"))
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(60) != 0
-        wait_until(lambda: not number("waiting", "delayed", "active"), 60)
-        wait_until(lambda: number("completed", "failed") == 3, 60)
+        assert demo.wait(100) != 0
+        wait_until(lambda: not number("waiting", "delayed", "active"))
+        assert number("completed", "failed") == 3
         unfinished = client.jobs(state="failed")
         assert len(unfinished)
         assert set(unfinished["reason"]) == {"the demonstration was interrupted"}

@@ -8,6 +8,8 @@ const require = createRequire(import.meta.url);
 const [packageName, redisUrl] = process.argv.slice(2);
 const bullmq = require(packageName);
 const address = new URL(redisUrl);
+// Longer than any pause of a busy machine, and than any test.
+const patient = { lockDuration: 600000, stalledInterval: 600000 };
 const connection = {
   host: address.hostname,
   port: Number(address.port),
@@ -74,7 +76,8 @@ function startWorker({ key, queue, prefix = "myia", options = {} }) {
 }
 
 async function startEvents({ queue, prefix = "myia" }) {
-  const events = new bullmq.QueueEvents(queue, { connection, prefix });
+  // From the beginning: what happens before its first read is on the way counts, too.
+  const events = new bullmq.QueueEvents(queue, { connection, prefix, lastEventId: "0-0" });
   const seen = [];
   events.on("error", () => {});
   const emit = events.emit.bind(events);
@@ -84,8 +87,6 @@ async function startEvents({ queue, prefix = "myia" }) {
   };
   opened.events.set(`${prefix}:${queue}`, { events, seen });
   await events.waitUntilReady();
-  // The reader starts at "$": make sure that its first read is on the way.
-  await sleep(30);
   return true;
 }
 
@@ -126,7 +127,7 @@ const operations = {
   waitUntilFinished: async (c) =>
     (await jobOf(c)).waitUntilFinished(
       opened.events.get(`${c.prefix ?? "myia"}:${c.queue}`).events,
-      c.timeout ?? 10000,
+      c.timeout ?? 60000,
     ),
   flow: async ({ tree, prefix = "myia" }) => {
     const producer = cached(
@@ -155,7 +156,7 @@ async function consumerOf({ queue, prefix = "myia", options = {} }) {
   const worker = cached(
     opened.consumers,
     key,
-    () => new bullmq.Worker(queue, null, { connection, prefix, ...options }),
+    () => new bullmq.Worker(queue, null, { connection, prefix, ...patient, ...options }),
   );
   await worker.waitUntilReady();
   return worker;

@@ -25,7 +25,7 @@ TOKEN = "myia:one"
 @pytest.fixture
 def page(browser):
     page = browser.new_page(viewport={"width": 1500, "height": 1100})
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
     page.route("https://**", lambda route: route.abort())
     yield page
     page.close()

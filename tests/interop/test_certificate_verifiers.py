@@ -66,7 +66,7 @@ def openssl(record: dict, key: Path, folder: Path) -> subprocess.CompletedProces
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=120,
     )
 
 
@@ -79,7 +79,7 @@ def sigstore(bundle: str, key: Path, folder: Path) -> subprocess.CompletedProces
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
 
 
@@ -162,7 +162,7 @@ def test_a_directory_digest_equals_that_of_coreutils(tmp_path):
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=120,
     ).stdout
     assert output.split()[0] == Subject.of_path(tmp_path).sha256
 

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.node
 
 #: Short, so that a busy machine misses ticks too.
 EVERY_MS = 60
+#: Seldom, so that no tick lies between two questions for the next one.
+YEARLY = "15 4 29 2 *"
 
 
 @pytest.fixture
@@ -58,17 +60,17 @@ def test_we_read_nodes_schedulers(schedulers, node, queue_name, store):
         queue_name,
         "upsertJobScheduler",
         "s",
-        {"pattern": "15 4 * * *", "tz": "Asia/Tokyo", "limit": 3},
+        {"pattern": YEARLY, "tz": "Asia/Tokyo", "limit": 3},
         {"name": "t", "data": {"y": 2}, "opts": {"priority": 2}},
     )
     scheduler = schedulers.get("s")
     assert scheduler.next_run_id == made["id"]
-    assert scheduler.timetable.pattern == "15 4 * * *"
+    assert scheduler.timetable.pattern == YEARLY
     assert scheduler.timetable.tz == "Asia/Tokyo"
     assert scheduler.timetable.limit == 3
     assert (scheduler.data, scheduler.options.priority) == ({"y": 2}, 2)
     mine = schedulers.upsert(
-        "mine", pattern="15 4 * * *", tz="Asia/Tokyo", template=template()
+        "mine", pattern=YEARLY, tz="Asia/Tokyo", template=template()
     )
     assert mine.next_run_at == scheduler.next_run_at
     assert schedulers.remove("s")
@@ -158,7 +160,7 @@ def test_a_mix_of_workers_runs_every_tick_once(
         seen = [client("workerSeen", key=queue_name) for client in (node5, node6)]
         return len(ours) >= 3 and any(len(one) >= 3 for one in seen) and seen
 
-    seen = until(everybody_ran, 60)
+    seen = until(everybody_ran)
     for client in (node5, node6):
         client("workerStop", key=queue_name)
     schedulers.remove("s")
@@ -190,8 +192,8 @@ def test_a_late_tick_of_node_is_caught_up_once(store, schedulers, node5, queue_n
     )
     time.sleep(1)
     ours = []
+    before = store.clock()
     run_ours(store, schedulers, ours)
-    now = store.clock()
     assert len(ours) == 1
-    assert schedulers.get("s").next_run_at.timestamp() * 1000 >= now - 300
+    assert schedulers.get("s").next_run_at.timestamp() * 1000 >= before
     assert sum(store.counts().values()) == 2
