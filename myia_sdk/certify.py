@@ -11,9 +11,11 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.certification.artifacts import ArtifactStore
+from myia_sdk.certification.checks.traffic import at_once
 from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.certification.runner import run_suite
 from myia_sdk.errors import PermanentCertificationError
+from myia_sdk.queue.child import RemoteFaultError, current_channel
 from myia_sdk.queue.current import current_job
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ def certify(
             secrets=secrets,
             progress=job.progress,
             log=lambda text: job.log(redact(text, secrets)),
+            pace=_pace,
             plugins=_plugins(),
         )
     except Exception as error:
@@ -80,6 +83,18 @@ def redact(text: str, secrets: Mapping[str, str]) -> str:
         if len(value) >= SHORTEST_SECRET:
             text = text.replace(value, MASK)
     return text
+
+
+def _pace() -> float:
+    """Ask the worker, which knows of the runs on other machines."""
+    line = current_channel()
+    if line is None:
+        return at_once()
+    try:
+        return float(line.call("pace"))
+    except RemoteFaultError:
+        # Without an answer, an outage of the queue, this run keeps the rate alone.
+        return at_once()
 
 
 def _plugins() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from myia_sdk.certification.budget import Budget, BudgetExceededError
 from myia_sdk.certification.checks import CheckContext, Measurement, Shared
-from myia_sdk.certification.checks.traffic import concurrency_of
+from myia_sdk.certification.checks.traffic import at_once, concurrency_of
 from myia_sdk.certification.diagnosis import diagnose
 from myia_sdk.certification.records import JSON, json_safe
 from myia_sdk.certification.report import CheckRecord, Outcome
@@ -72,6 +72,7 @@ class Run:
     shared: Shared = field(default_factory=Shared)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     baseline: Model | None = None
+    pace: Callable[[], float] = at_once
 
     def context(self, spec: CheckSpec) -> CheckContext:
         """Return what one check may use."""
@@ -87,6 +88,7 @@ class Run:
             budget=self.budget,
             retry=self.retry,
             shared=self.shared,
+            pace=self.pace,
             baseline=self.baseline,
         )
 

@@ -28,12 +28,18 @@ class CertificationRequest:
     suite: str | Mapping[str, JSON]
     dataset: DatasetRef | None = None
     region: str | None = None
-    #: ``seed``; of endpoints ``concurrency`` (requests at once, 4 if not given),
-    #: ``requests_per_second`` (of this run), ``request_timeout`` (seconds, 60 if not
-    #: given), ``max_cost`` (needs prices); under ``checks`` parameters and thresholds
-    #: of single checks that differ from the suite's; under ``baseline`` the record of
-    #: a model to compare with.
+    #: ``seed``; of endpoints ``concurrency`` (requests of this run at once, 4 if not
+    #: given), ``requests_per_second`` (of all runs on the endpoint that give one),
+    #: ``request_timeout`` (seconds, 60 if not given), ``max_cost`` (needs prices);
+    #: under ``checks`` parameters and thresholds of single checks that differ from the
+    #: suite's; under ``baseline`` the record of a model to compare with.
     parameters: Mapping[str, JSON] = field(default_factory=dict)
+
+    @property
+    def endpoint(self) -> str:
+        """What takes the requests: an address, or a service in a region."""
+        region = self.region or self.model.region
+        return self.model.url_in(region) or f"{self.model.kind}:{region or ''}"
 
     @property
     def suite_name(self) -> str:

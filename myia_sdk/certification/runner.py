@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.certification.budget import Budget, price_of
+from myia_sdk.certification.checks.traffic import at_once
 from myia_sdk.certification.diagnosis import diagnose
 from myia_sdk.certification.environment import environment
 from myia_sdk.certification.execution import (
@@ -54,6 +55,7 @@ def run_suite(
     secrets: Mapping[str, str] | None = None,
     progress: Callable[[dict[str, JSON]], None] = _nothing,
     log: Callable[[str], None] = _nothing,
+    pace: Callable[[], float] = at_once,
     plugins: Iterable[str] = (),
     model: Model | None = None,
 ) -> Report:
@@ -71,6 +73,10 @@ def run_suite(
         Called after each check with ``percent done total check outcome``.
     log : callable, optional
         Called with one line of text after each check.
+    pace : callable, optional
+        Called before a request to an endpoint when ``requests_per_second`` limits
+        them: reserves the next start among all runs on that endpoint, and returns the
+        seconds until then. Without it only this run keeps the rate.
     plugins : iterable of str, optional
         Modules with checks and factories of the user, ``MYIA_PLUGINS``.
     model : Model, optional
@@ -113,6 +119,7 @@ def run_suite(
             budget=_budget(request, suite),
             sample_log=SampleLog(hidden=(secrets or {}).values()),
             log=log,
+            pace=pace,
         )
         records = run_checks(run, progress)
         judgement = judge(records, suite.policy)

@@ -41,6 +41,7 @@ class TaskDeclarer(TaskResults):
         backoff: Backoff | None = None,
         finalize: Callable[[Job, Any], Finished] | None = None,
         child_env: Callable[[Job], Mapping[str, str]] | None = None,
+        child_call: Callable[[Job, str, Mapping[str, Any]], object] | None = None,
         queue_access: bool = True,
     ) -> Callable[[Callable[..., Any]], BullTaskWrapper]:
         """Register a function as a task.
@@ -62,6 +63,10 @@ class TaskDeclarer(TaskResults):
             attempt.
         child_env : callable, optional
             ``child_env(job) -> dict``: the only extra environment of the child.
+        child_call : callable, optional
+            ``child_call(job, method, arguments)``, called in the worker process, in a
+            thread: answers what the child asks for, in place of what `queue_access`
+            offers.
         queue_access : bool, default True
             Whether the child may enqueue, lock, limit and read results, through the
             worker. Set False for code that is not trusted.
@@ -71,6 +76,7 @@ class TaskDeclarer(TaskResults):
             backoff=backoff,
             finalize=finalize,
             child_env=child_env,
+            child_call=child_call,
             has_queue_access=queue_access,
             home=_caller(),
         )
@@ -99,6 +105,7 @@ class TaskDeclarer(TaskResults):
             backoff=options.pop("backoff", None),
             finalize=options.pop("finalize", None),
             child_env=options.pop("child_env", None),
+            child_call=options.pop("child_call", None),
             has_queue_access=options.pop("queue_access", True),
             home=_caller(),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.queue.child import error_record
@@ -29,13 +30,15 @@ from myia_sdk.queue.verdicts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from huey.api import Task
 
     from myia_sdk.queue.huey import BullHuey
+    from myia_sdk.queue.job import Job
     from myia_sdk.queue.leases import Running
     from myia_sdk.queue.sandbox import Sandbox
+    from myia_sdk.queue.tasks import TaskOptions
 
 RUN_IN_CHILD = f"{run_in_child.__module__}:{run_in_child.__qualname__}"
 
@@ -78,12 +81,19 @@ class TaskRunner:
                 timeout=timedelta(seconds=task.timeout) if task.timeout else None,
                 on_progress=entry.progress,
                 on_log=entry.add_lines,
-                on_call=self._answer if options.has_queue_access else None,
+                on_call=self._calls(options, entry.job),
                 cancel=entry.stop,
             )
         except Exception as exc:  # noqa: BLE001  # user code: child_env
             return failure_of_error(RemoteError(**error_record(exc)))
         return judge(outcome, now_ms)
+
+    def _calls(
+        self, options: TaskOptions, job: Job
+    ) -> Callable[[str, Mapping[str, Any]], object] | None:
+        if options.child_call is not None:
+            return partial(options.child_call, job)
+        return self._answer if options.has_queue_access else None
 
     def _call(self, task: Task) -> dict[str, Any]:
         kind = type(task)

@@ -182,6 +182,19 @@ class BullStorage(BaseStorage):
         answer = self.store.run("rate-acquire", name, limit, per_ms, unique)
         return float(answer) / 1000
 
+    def reserve_start(self, name: str, interval: float) -> float:
+        """Reserve the next start of what begins once an interval; seconds until then.
+
+        Parameters
+        ----------
+        name : str
+            What begins.
+        interval : float
+            Least time between two starts, seconds.
+        """
+        answer = self.store.run("pace", name, max(round(interval * 1e6), 1))
+        return float(answer) / 1e6
+
     def count_places(self, name: str, per: float) -> int:
         """Return how many places of a window are taken."""
         now, micro = self.store.command("TIME")

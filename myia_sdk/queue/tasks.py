@@ -80,6 +80,8 @@ class TaskOptions:
     finalize: Callable[[Job, Any], Finished] | None = None
     #: Extra environment of the child.
     child_env: Callable[[Job], Mapping[str, str]] | None = None
+    #: Answers what the child asks for, instead of the queue.
+    child_call: Callable[[Job, str, Mapping[str, Any]], object] | None = None
     #: Whether the child may enqueue, lock, limit and read results of this queue.
     has_queue_access: bool = True
     #: Module whose import registers the task.

@@ -18,6 +18,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 from myia_sdk.certification.budget import Budget
+from myia_sdk.certification.checks.traffic import at_once
 from myia_sdk.certification.references import FAMILIES
 from myia_sdk.certification.report import Outcome, Severity, Threshold
 from myia_sdk.certification.retrying import RetryPolicy
@@ -108,6 +109,9 @@ class CheckContext:
     budget: Budget = field(default_factory=Budget)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     shared: Shared = field(default_factory=Shared)
+    #: Reserves the next start of a request among all runs on the endpoint, at the rate
+    #: that the request allows; returns the seconds until then.
+    pace: Callable[[], float] = at_once
     #: The model this one is compared with, if the request names one.
     baseline: Model | None = None
 

@@ -8,13 +8,18 @@ from threading import Condition
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from myia_sdk.certification.checks import CheckContext
     from myia_sdk.certification.request import CertificationRequest
 
 #: Requests to an endpoint at once where the request's ``concurrency`` says nothing.
 _CONCURRENCY = 4
+
+
+def at_once() -> float:
+    """Let the next request start now: no other run has to be considered."""
+    return 0.0
 
 
 class Traffic:
@@ -26,11 +31,19 @@ class Traffic:
         Least time between the starts of two requests, seconds.
     limit : int
         Requests at once, whatever the number of checks that send them.
+    pace : callable, optional
+        Reserves the next start among all runs on the endpoint; seconds until then.
     """
 
-    def __init__(self, interval: float = 0.0, limit: int = 1) -> None:
+    def __init__(
+        self,
+        interval: float = 0.0,
+        limit: int = 1,
+        pace: Callable[[], float] = at_once,
+    ) -> None:
         self.limit = limit
         self._interval = interval
+        self._pace_of_all = pace
         self._changed = Condition()
         self._running = 0
         self._waiting_alone = 0
@@ -83,6 +96,8 @@ class Traffic:
             self._next_start = start + self._interval
         if start > now:
             time.sleep(start - now)
+        if self._interval:
+            time.sleep(self._pace_of_all())
 
 
 def concurrency_of(request: CertificationRequest, default: int = _CONCURRENCY) -> int:
@@ -92,10 +107,17 @@ def concurrency_of(request: CertificationRequest, default: int = _CONCURRENCY) -
     return max(1, cast("int", value)) if is_number else default
 
 
+def interval_of(request: CertificationRequest) -> float:
+    """Return the least time between the starts of two requests, seconds."""
+    rate = request.parameters.get("requests_per_second")
+    return 1 / rate if isinstance(rate, int | float) and rate > 0 else 0.0
+
+
 def traffic_of(context: CheckContext) -> Traffic:
     """Return the run's traffic; ``requests_per_second`` of the request paces it."""
-    rate = context.request.parameters.get("requests_per_second")
-    interval = 1 / rate if isinstance(rate, int | float) and rate > 0 else 0.0
+    interval = interval_of(context.request)
     limit = concurrency_of(context.request)
-    made = context.shared.get("traffic", lambda: Traffic(interval, limit))
+    made = context.shared.get(
+        "traffic", lambda: Traffic(interval, limit, pace=context.pace)
+    )
     return cast("Traffic", made)
