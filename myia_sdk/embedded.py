@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import secrets
 import socket
@@ -75,6 +76,19 @@ class Premises:
         except OSError:
             return False
         return False
+
+    def is_address_current(self) -> bool:
+        """Whether the address is that of a process that lives.
+
+        One of last time is there until the supervisor in charge removes it.
+        """
+        try:
+            os.kill(int(json.loads(self.address.read_text())["pid"]), 0)
+        except PermissionError:
+            return True
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        return True
 
     def prepare(self) -> None:
         """Make the directories, closed to other users."""

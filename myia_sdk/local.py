@@ -85,7 +85,7 @@ class LocalServer:
         premises = Premises(home=settings.myia_home)
         deadline = time.monotonic() + STARTING_SECONDS
         while premises.is_held():
-            is_starting = not premises.address.exists()
+            is_starting = not premises.is_address_current()
             lease = cls._ask(settings, premises)
             if lease or not is_starting or time.monotonic() > deadline:
                 return lease
@@ -138,7 +138,8 @@ class LocalServer:
                     lease.request_workers(workers)
                 return lease
             code = supervisor.poll() if supervisor is not None else ALREADY_RUNNING
-            if code == ALREADY_RUNNING:
+            # It ends by itself, with 0, when it is not asked for a lease in time.
+            if code in {0, ALREADY_RUNNING}:
                 supervisor = _start_supervisor(premises)
             elif code is not None:
                 raise LocalServerError(_why_not(premises))

@@ -158,7 +158,7 @@ class Supervisor:
         self.leaving: list[WorkerSlot] = []
         self._selector = selectors.DefaultSelector()
         self._listener: socket.socket | None = None
-        self._stop_at = time.monotonic() + FIRST_LEASE_SECONDS
+        self._stop_at = float("inf")
         self._is_stopping = False
         self._worker_count = 0
 
@@ -218,6 +218,8 @@ class Supervisor:
             "pid": os.getpid(),
         }
         write_private(self.premises.address, json.dumps(address))
+        # Not before: the server may take long to load its data.
+        self._stop_at = time.monotonic() + FIRST_LEASE_SECONDS
         logger.info("embedded server %d on port %d", self.server.pid, self.server.port)
 
     def _on_readable(self, sock: socket.socket) -> None:

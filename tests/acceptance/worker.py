@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-import psutil
-
 from myia_sdk.queue import JobStore
 from tests.acceptance import app
+from tests.processes import is_gone
 
 ROOT = Path(__file__).parents[2]
 #: Seconds: only a test that fails waits so long, whatever the machine.
@@ -124,14 +123,6 @@ def lines_of(ledger):
         return []
     written = path.read_text().rpartition("\n")[0]
     return [json.loads(line) for line in written.splitlines()]
-
-
-def is_gone(pid):
-    """Tell whether a process has ended, collected by its parent or not."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def assert_dead(pids):

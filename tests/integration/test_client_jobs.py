@@ -11,8 +11,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import psutil
@@ -37,8 +39,10 @@ from myia_sdk.errors import (
 )
 from myia_sdk.waiting import follow
 from tests.coroutines import run_coroutine
+from tests.processes import is_gone
+from tests.shapes import until
 
-SECONDS = 120
+SECONDS = 240
 SUITE = "classifier-baseline"
 CANARY = "sk-canary-0123456789abcdef"
 X, y = load_wine(return_X_y=True, as_frame=True)
@@ -123,14 +127,14 @@ def test_frames_show_the_batch(client, batch):
     checks = client.checks(batch)
     assert set(checks["job_id"]) == set(frame.index)
     assert {"good", "bad"} <= set(client.certificates()["model"])
-    assert len(client.workers()) == 1
+    assert until(lambda: len(client.workers())) == 1
     assert {"completed", "active"} <= set(client.events()["event"])
 
 
 def test_batch_is_found_again_by_id(client, batch):
     again = client.batch(batch.id)
     assert [job.id for job in again] == [job.id for job in batch]
-    assert len(again.wait(5).to_frame()) == 2
+    assert len(again.wait(SECONDS).to_frame()) == 2
 
 
 def test_cleaning_jobs_keeps_certificates(client):
@@ -190,14 +194,9 @@ def test_scheduled_certification_runs(client):
     scheduler = client.schedule("recurring", every=timedelta(hours=1))
     try:
         assert scheduler in set(client.schedulers()["id"])
-        (first,) = [
-            job
-            for state in JobState
-            for job in client.queue.page(state)
-            if job.scheduler_id == scheduler and state is not JobState.DELAYED
-        ] or client.queue.page(JobState.DELAYED)[:1]
-        handle = client.job(first.id)
-        if handle.state is JobState.DELAYED:
+        # The first run is due at once; the worker may have made the second already.
+        handle = client.job(client.scheduling.get(scheduler).next_run_id)
+        with suppress(InvalidTransitionError):
             handle.promote()
         assert handle.result(SECONDS).verdict == "failed"
     finally:
@@ -258,14 +257,18 @@ def test_secret_reaches_one_child_and_shows_nowhere(
     logs = "".join(
         path.read_text() for path in (client.settings.myia_home / "logs").iterdir()
     )
-    artifacts = b"".join(
-        gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
-        for path in (client.settings.myia_home / "artifacts").rglob("*")
-        if path.is_file()
-        for content in [path.read_bytes()]
-    )
+    artifacts = b"".join(contents(client.settings.myia_home / "artifacts"))
     assert CANARY not in stored + logs + str(caught.value) + repr(job)
     assert CANARY.encode() not in artifacts
+
+
+def contents(directory: Path) -> Iterator[bytes]:
+    for path in directory.rglob("*"):
+        # What another job writes has a name for the moment only.
+        with suppress(FileNotFoundError, IsADirectoryError):
+            content = path.read_bytes()
+            is_packed = content.startswith(b"\x1f\x8b")
+            yield gzip.decompress(content) if is_packed else content
 
 
 def dump(redis, key: str) -> object:
@@ -315,14 +318,14 @@ def test_waiting_without_a_worker_times_out_and_touches_nothing(idle):
         job.certificate()
     job.cancel("not needed")
     with pytest.raises(JobFailedError, match="not needed"):
-        job.result(5)
+        job.result(SECONDS)
 
 
 def test_waiting_ends_when_somebody_else_ends_the_job(idle):
     job = idle.submit(GOOD, suite=SUITE, dataset=DATA)
     other = threading.Timer(0.3, lambda: idle.job(job.id).cancel())
     other.start()
-    assert job.wait(30).job.failed_reason == "cancelled"
+    assert job.wait(SECONDS).job.failed_reason == "cancelled"
     other.join()
 
 
@@ -377,8 +380,7 @@ def test_worker_ends_with_the_process_that_asked_for_it(redis_server, tmp_path):
         workers = psutil.Process(user.pid).children()
         assert len(workers) == 1
         user.kill()
-    _, alive = psutil.wait_procs(workers, timeout=60)
-    assert not alive
+    until(lambda: is_gone(workers[0].pid))
 
 
 def test_submitting_an_id_twice_adds_one_job(idle):
@@ -434,18 +436,26 @@ def test_interrupted_wait_says_how_to_come_back(idle, redis_server):
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "client = Client(Settings(redis_url=sys.argv[1], "
         "certification_queue_name='idle'))\n"
-        "job = client.job(sys.argv[2])\nprint('waiting', flush=True)\njob.wait()"
+        "client.job(sys.argv[2]).wait()"
     )
-    waiting = subprocess.Popen(
-        [sys.executable, "-c", code, redis_server.url, job.id],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert waiting.stdout.readline() == "waiting\n"
-    threading.Event().wait(0.5)
+    with redis_server.client() as redis:
+        before = {connection["id"] for connection in redis.client_list()}
+
+        def is_waiting() -> bool:
+            return any(
+                connection["cmd"] == "xread" and connection["id"] not in before
+                for connection in redis.client_list()
+            )
+
+        waiting = subprocess.Popen(
+            [sys.executable, "-c", code, redis_server.url, job.id],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        until(is_waiting)
     os.kill(waiting.pid, signal.SIGINT)
-    _, errors = waiting.communicate(timeout=30)
+    _, errors = waiting.communicate(timeout=100)
     assert f"client.job('{job.id}').wait()" in errors
     assert job.state is JobState.WAITING
     job.remove()

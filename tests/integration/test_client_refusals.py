@@ -305,7 +305,7 @@ def test_missing_library_is_named_rather_than_the_file():
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert "MissingExtraError: The extra [sklearn]" in result.stderr.splitlines()[-1]

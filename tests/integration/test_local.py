@@ -18,13 +18,15 @@ import psutil
 import pytest
 import redis
 
-from myia_sdk.embedded import Premises
+from myia_sdk.embedded import Premises, write_private
 from myia_sdk.errors import ConfigurationError, LocalServerError, QueueConnectionError
 from myia_sdk.local import LocalServer
 from myia_sdk.server import find_server, start_server
 from myia_sdk.settings import Settings
+from tests.conftest import refusing_port
+from tests.processes import is_gone
 
-SECONDS = 30.0
+SECONDS = 100.0
 USER = """
 import sys, time
 from myia_sdk.local import LocalServer
@@ -70,7 +72,7 @@ def server(settings: Settings) -> Iterator[LocalServer]:
     home = settings.myia_home
     if (home / "server" / "address.json").exists():
         pid = address(home)["pid"]
-        eventually(lambda: not psutil.pid_exists(pid), "supervisor ended")
+        eventually(lambda: is_gone(pid), "supervisor ended")
 
 
 def test_home_that_is_made_is_closed_to_others_and_one_that_is_there_left(tmp_path):
@@ -131,14 +133,14 @@ def test_second_process_shares_the_server_and_kill_of_the_last_user_ends_it(sett
             user.kill()
             user.wait()
             user.stdout.close()
-    eventually(lambda: not supervisor.is_running(), "supervisor ended")
-    eventually(lambda: not server[0].is_running(), "server ended")
+    eventually(lambda: is_gone(supervisor.pid), "supervisor ended")
+    eventually(lambda: is_gone(server[0].pid), "server ended")
     assert LocalServer.find(settings) is None
     with LocalServer.start(settings) as again, connect(again) as client:
         assert client.get("kept") == "yes"
         assert again.port in ports
         pid = address(home)["pid"]
-    eventually(lambda: not psutil.pid_exists(pid), "supervisor ended")
+    eventually(lambda: is_gone(pid), "supervisor ended")
 
 
 def test_server_ends_when_its_supervisor_is_killed_and_starts_again(settings):
@@ -149,13 +151,13 @@ def test_server_ends_when_its_supervisor_is_killed_and_starts_again(settings):
         supervisor = psutil.Process(address(home)["pid"])
         (server,) = [p for p in supervisor.children() if "valkey" in p.name()]
         os.kill(supervisor.pid, signal.SIGKILL)
-        eventually(lambda: not server.is_running(), "server ended")
+        eventually(lambda: is_gone(server.pid), "server ended")
         with pytest.raises(LocalServerError, match=r"Client\.local"):
             lease.request_workers(1)
     with LocalServer.start(settings) as lease, connect(lease) as client:
         assert client.get("kept") == "yes"
         pid = address(home)["pid"]
-    eventually(lambda: not psutil.pid_exists(pid), "supervisor ended")
+    eventually(lambda: is_gone(pid), "supervisor ended")
 
 
 def test_crashed_server_is_started_again_on_its_port(server, settings):
@@ -163,7 +165,8 @@ def test_crashed_server_is_started_again_on_its_port(server, settings):
         client.set("kept", "yes")
         supervisor = psutil.Process(address(settings.myia_home)["pid"])
         (process,) = [p for p in supervisor.children() if "valkey" in p.name()]
-        time.sleep(1.1)  # appendfsync everysec: what is older than a second is on disk
+        # The write may wait for the one before to be on disk (appendfsync everysec).
+        client.execute_command("WAITAOF", 1, 0, 0)
         process.kill()
 
         def is_back() -> bool:
@@ -179,7 +182,7 @@ def test_a_server_that_is_about_to_run_is_waited_for(server, settings):
     premises = Premises(home=settings.myia_home)
     known = premises.address.read_text()
     premises.address.unlink()
-    later = threading.Timer(0.2, lambda: premises.address.write_text(known))
+    later = threading.Timer(0.2, write_private, [premises.address, known])
     later.start()
     with LocalServer.find(settings) as lease:
         assert lease.port == server.port
@@ -198,7 +201,7 @@ def test_workers_that_take_long_to_stop_keep_nobody_waiting(server, settings):
     with LocalServer.find(settings) as lease:
         assert lease.port == server.port
     worker.resume()
-    eventually(lambda: not worker.is_running(), "the worker ended")
+    eventually(lambda: is_gone(worker.pid), "the worker ended")
 
 
 def test_wrong_token_gets_no_lease(server, settings):
@@ -233,10 +236,13 @@ def test_resolution_prefers_explicit_then_embedded_and_says_which(
     started.close()
 
 
-def test_nobody_answers(tmp_path, unused_port):
+def test_nobody_answers(tmp_path):
     settings = Settings(myia_home=tmp_path)
-    with pytest.raises(QueueConnectionError, match="REDIS_") as caught:
-        find_server(settings.replace(redis_port=unused_port))
+    with (
+        refusing_port() as port,
+        pytest.raises(QueueConnectionError, match="REDIS_") as caught,
+    ):
+        find_server(settings.replace(redis_port=port))
     assert "apt install redis-server" in str(caught.value)
     assert "Client.local()" in str(caught.value)
 
@@ -279,7 +285,7 @@ def test_address_left_behind_is_not_trusted(settings):
 def test_damaged_data_are_named_and_left_alone(settings):
     with LocalServer.start(settings):
         pid = address(settings.myia_home)["pid"]
-    eventually(lambda: not psutil.pid_exists(pid), "supervisor ended")
+    eventually(lambda: is_gone(pid), "supervisor ended")
     data = settings.myia_home / "server" / "data"
     (base,) = data.glob("appendonlydir/*.base.rdb")
     base.write_bytes(b"JUNK" * 30)
@@ -297,10 +303,23 @@ def test_emptied_password_is_replaced(settings):
         assert premises.password.read_text()
         with connect(lease) as client:
             assert client.ping()
+        pid = address(settings.myia_home)["pid"]
+    eventually(lambda: is_gone(pid), "supervisor ended")
 
 
-@pytest.fixture
-def unused_port() -> int:
-    from tests.conftest import free_port
-
-    return free_port()
+def test_address_of_last_time_is_no_answer_while_another_starts(server, settings):
+    premises = Premises(home=settings.myia_home)
+    known = premises.address.read_text()
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    old = json.loads(known) | {"pid": int(ended.stdout), "control": 1}
+    write_private(premises.address, json.dumps(old))
+    later = threading.Timer(0.2, write_private, [premises.address, known])
+    later.start()
+    with LocalServer.find(settings) as lease:
+        assert lease.port == server.port
+    later.join()
