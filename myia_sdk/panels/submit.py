@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from myia_sdk.panels.controllers.base import ControllerOptions
-from myia_sdk.panels.controllers.form import ENDPOINT_KINDS, REGIONS, SOURCES
+from myia_sdk.panels.controllers.form import (
+    ENDPOINT_KINDS,
+    OWN_SUITE,
+    REGIONS,
+    SOURCES,
+)
 from myia_sdk.panels.controllers.submit import SubmitController
 from myia_sdk.panels.form import (
     Field,
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
 _ENDPOINT_FIELDS = ("kind", "url", "model_id", "secret")
 _TEXT_FIELDS = (
     "file",
+    "suite_file",
     "url",
     "model_id",
     "secret",
@@ -47,7 +53,9 @@ _TEXT_FIELDS = (
     "max_cost",
 )
 #: Fields on which the choices of others depend.
-_CHANGING = frozenset({"source", "model", "kind", "features", "suite", "target"})
+_CHANGING = frozenset(
+    {"source", "model", "kind", "features", "suite", "suite_file", "target"}
+)
 _COST_FIELDS = ("price_prompt", "price_completion", "max_cost")
 #: Fields that the list of checks with its estimate depends on.
 _SHOWN_WITH_SUITE = frozenset({"regions", "more_regions", *_COST_FIELDS})
@@ -112,6 +120,9 @@ class SubmitPanel(FormPanel):
             "features": choice_field("features", say("submit.features"), []),
             "target": choice_field("target", say("submit.target"), []),
             "suite": choice_field("suite", say("submit.suite"), []),
+            "suite_file": text_field(
+                "suite_file", say("submit.suite_file"), "suite.toml"
+            ),
             "regions": several_field("regions", say("submit.regions"), list(REGIONS)),
             "more_regions": text_field(
                 "more_regions", say("submit.more_regions"), say("submit.regions.hint")
@@ -167,6 +178,7 @@ class SubmitPanel(FormPanel):
             "features",
             "target",
             "suite",
+            "suite_file",
             "regions",
             "more_regions",
             *_COST_FIELDS,
@@ -227,8 +239,10 @@ class SubmitPanel(FormPanel):
         self._options("model", models, say("submit.model.none"))
         self._options("features", tables, say("submit.features.none"))
         self._options("target", controller.target_choices(), say("submit.target.none"))
-        suites = controller.suites or [values.suite]
-        self._options("suite", [(name, name) for name in suites], "")
+        suites = dict.fromkeys(controller.suites or [values.suite])
+        suites.pop(OWN_SUITE, None)
+        own = (say("submit.suite.own"), OWN_SUITE)
+        self._options("suite", [*((name, name) for name in suites), own], "")
         for name in _TEXT_FIELDS:
             control = self.fields[name].control
             if control.value != getattr(values, name):
@@ -237,6 +251,7 @@ class SubmitPanel(FormPanel):
         has_data = controller.needs_data()
         for name, is_shown in (
             ("file", is_file),
+            ("suite_file", values.suite == OWN_SUITE),
             ("model", values.source in {"variable", "registered"}),
             *((name, values.source == "endpoint") for name in _ENDPOINT_FIELDS),
             ("features", has_data),
@@ -272,7 +287,8 @@ class SubmitPanel(FormPanel):
             (one.title, say(f"severity.{one.severity}"), one.threshold)
             for one in checks
         ]
-        title = escape(say("submit.checks", suite=controller.values.suite))
+        suite = controller.suite()
+        title = escape(say("submit.checks", suite=suite.id if suite else ""))
         note = self._estimate_note()
         self.suite_table.value = f"<p><b>{title}</b></p>{table(heads, rows)}{note}"
 

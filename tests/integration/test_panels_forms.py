@@ -233,6 +233,48 @@ def test_the_suite_follows_what_the_model_does(form, namespace):
     assert "Correct the marked" in form.message.value
 
 
+OWN = """
+[suite]
+id = "mine"
+version = "1"
+kind = "classifier"
+
+[[check]]
+id = "beats-dummy"
+severity = "critical"
+"""
+
+
+def test_a_suite_of_ones_own_is_shown_told_of_and_submitted(form, client, tmp_path):
+    field = form.fields["suite_file"]
+    assert field.layout.display == "none"
+    choose(form, "suite", "file:")
+    assert field.layout.display is None
+    browser_clicks(form.submit_button)
+    assert "Give the path of a .toml file." in error(form, "suite_file")
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN.replace("critical", "terrible"))
+    browser_sets(field.control, value=str(path))
+    assert "mine.toml" in error(form, "suite_file")
+    assert "terrible" in error(form, "suite_file")
+    path.write_text(OWN)
+    browser_clicks(form.look_button)
+    assert error(form, "suite_file") == ""
+    assert "Checks of mine" in form.suite_table.value
+    browser_clicks(form.submit_button)
+    (job_id,) = form.controller.submitted
+    assert client.job(job_id).job.data["suite"]["suite"]["id"] == "mine"
+
+
+def test_a_suite_of_ones_own_for_other_models_is_told_and_kept(form, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN.replace("classifier", "chat").replace("beats-dummy", "usage"))
+    choose(form, "suite", "file:")
+    browser_sets(form.fields["suite_file"].control, value=f" {path}")
+    assert "mine is for models of kind chat" in error(form, "suite_file")
+    assert form.fields["suite"].control.value == "file:"
+
+
 def test_a_model_that_no_suite_measures_is_told(client, comms, data):
     from sklearn.cluster import KMeans
 

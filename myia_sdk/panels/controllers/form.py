@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from myia_sdk.errors import MyiaError
@@ -41,6 +42,8 @@ REGIONS = (
 )
 #: Greatest price or cost taken, in any currency: more is a slip of the keyboard.
 AMOUNT_LIMIT = 1_000_000.0
+#: Choice of a suite that stands for a file of one's own; no suite can be called so.
+OWN_SUITE = "file:"
 #: Prefix of a target that is a column of the chosen table.
 COLUMN = "column:"
 
@@ -58,6 +61,7 @@ class FormValues(NamedTuple):
     features: str = ""
     target: str = ""
     suite: str = "classifier-baseline"
+    suite_file: str = ""
     regions: str = ""
     more_regions: str = ""
     priority: str = "0"
@@ -107,7 +111,7 @@ class SubmitForm(Controller):
         self.registered: list[str] = []
         self._entries: dict[str, Entry] = {}
         # Every key typed asks for the suite several times.
-        self._read: dict[str, Suite | None] = {}
+        self._read: dict[object, Suite | MyiaError] = {}
         self.tables: list[TableVariable] = []
         self.columns: list[ColumnVariable] = []
         self.suites: list[str] = []
@@ -166,7 +170,8 @@ class SubmitForm(Controller):
     def _fit_suite(self) -> None:
         """Choose the family's baseline in place of a suite for other models."""
         family, suite = self.family(), self.suite()
-        if family is not None and suite is not None and suite.kind != family:
+        is_own = self.values.suite == OWN_SUITE
+        if family and suite is not None and suite.kind != family and not is_own:
             self.values = self.values._replace(suite=f"{family}-baseline")
 
     def _fitting_tables(self, model_name: str) -> list[str]:
@@ -197,20 +202,35 @@ class SubmitForm(Controller):
         ]
         return choices
 
-    def suite(self) -> Suite | None:
-        """Return the chosen suite, None when there is none of this name."""
-        name = self.values.suite
-        if name not in self._read:
-            self._read[name] = self._read_suite(name)
-        return self._read[name]
+    def suite_source(self) -> str | Path:
+        """Return the name of the chosen suite, or the path of one's own."""
+        if self.values.suite == OWN_SUITE:
+            return Path(self.values.suite_file.strip()).expanduser()
+        return self.values.suite
 
-    def _read_suite(self, name: str) -> Suite | None:
+    def suite(self) -> Suite | None:
+        """Return the chosen suite, None when it cannot be read."""
+        found = self._found_suite()
+        return None if isinstance(found, MyiaError) else found
+
+    def suite_fault(self) -> str:
+        """Return why the chosen suite cannot be read, empty when it can."""
+        found = self._found_suite()
+        return str(found) if isinstance(found, MyiaError) else ""
+
+    def _found_suite(self) -> Suite | MyiaError:
+        source = self.suite_source()
+        if source not in self._read:
+            self._read[source] = self._read_suite(source)
+        return self._read[source]
+
+    def _read_suite(self, source: str | Path) -> Suite | MyiaError:
         from myia_sdk.certification.suites import load_suite
 
         try:
-            return load_suite(name, plugins=self.client.plugins)
-        except MyiaError:
-            return None
+            return load_suite(source, plugins=self.client.plugins)
+        except MyiaError as error:
+            return error
 
     def suite_checks(self) -> list[SuiteCheck]:
         """Return the checks of the chosen suite with what they ask for."""

@@ -10,6 +10,7 @@ from myia_sdk.errors import InvalidRequestError
 from myia_sdk.panels.controllers.form import (
     AMOUNT_LIMIT,
     COLUMN,
+    OWN_SUITE,
     SubmitForm,
     amount,
 )
@@ -44,7 +45,8 @@ class SubmitController(SubmitForm):
             "secret": lambda: self._endpoint_error("secret"),
             "features": self._features_error,
             "target": self._target_error,
-            "suite": self._suite_error,
+            "suite": lambda: "" if self._is_own_suite() else self._suite_error(),
+            "suite_file": lambda: self._suite_error() if self._is_own_suite() else "",
             "more_regions": self._regions_error,
             "priority": lambda: self._integer_error("priority", PRIORITY_LIMIT),
             "delay": lambda: self._seconds_error("delay", 0),
@@ -160,13 +162,19 @@ class SubmitController(SubmitForm):
             return namespace[self.values.features][name.removeprefix(COLUMN)]
         return namespace[name]
 
+    def _is_own_suite(self) -> bool:
+        return self.values.suite == OWN_SUITE
+
     def _suite_error(self) -> str:
         suite, family = self.suite(), self.family()
+        if suite is None and self._is_own_suite():
+            is_typed = self.values.suite_file.strip()
+            return self.suite_fault() if is_typed else self.say("error.suite_file")
         if suite is None:
             return self.say("error.suite", name=self.values.suite)
         if family is None or suite.kind == family:
             return ""
-        facts = {"name": self.values.suite, "kind": suite.kind, "family": family}
+        facts = {"name": suite.id, "kind": suite.kind, "family": family}
         return self.say("error.suite_kind", **facts)
 
     def _regions_error(self) -> str:
@@ -261,7 +269,7 @@ class SubmitController(SubmitForm):
         values = self.values
         limit = amount(values.max_cost) if self.is_remote() else None
         return {
-            "suite": values.suite,
+            "suite": self.suite_source(),
             "dataset": self._dataset(),
             "parameters": {} if limit is None else {"max_cost": limit},
             "priority": int(values.priority.strip() or 0),
