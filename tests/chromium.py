@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+#: Milliseconds that anything in a browser may take on a busy machine; what is there
+#: at once costs nothing of it.
+PATIENCE_MS = 90_000
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -41,15 +44,26 @@ def chromium_path() -> str:
     return str(found)
 
 
+def new_context(browser: Any, **options: Any) -> Any:
+    """A context of the browser whose pages are waited for patiently."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE_MS)
+    return context
+
+
 @contextmanager
 def launched_chromium() -> Iterator[Any]:
     """Start the browser; the driver's event loop allows only one in a process."""
     require(importlib.util.find_spec("playwright"), "playwright")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    # Five seconds, its default, are short for an import of scikit-learn in a kernel.
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
-            executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS
+            executable_path=chromium_path(),
+            args=CHROMIUM_ARGUMENTS,
+            timeout=PATIENCE_MS,
         )
         yield launched
         launched.close()

@@ -142,8 +142,6 @@ class LiveView:
 
     def send_snapshot(self) -> None:
         """Load everything anew and send the whole state."""
-        if self._is_closed:
-            return
         self.load()
         if self._is_closed:
             return
@@ -163,7 +161,9 @@ class LiveView:
         )
 
     def load(self) -> None:
-        """Load everything; runs on the feed's worker thread."""
+        """Load everything; runs on the feed's worker thread. Nothing once closed."""
+        if self._is_closed:
+            return
         self.controller.set_connection(self._feed.connection)
         self._guard(self.controller.reload)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.browser.conftest import BOARD_PASSWORD, die_with_parent, stop
+from tests.browser.conftest import BOARD_PASSWORD, PATIENCE, die_with_parent, stop
 from tests.conftest import RedisServer, free_port
 
 
@@ -41,17 +41,23 @@ def serving(
             preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl call
         )
     url = f"http://127.0.0.1:{port}/admin/queues"
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5)
-        except urllib.error.HTTPError as refusal:
-            refusal.close()
-            break
-        except urllib.error.URLError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
     try:
+        wait_for_refusal(url, process)
         yield url
     finally:
         stop(process)
+
+
+def wait_for_refusal(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the board answers: strangers are refused."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=PATIENCE).close()
+        except urllib.error.HTTPError as refusal:
+            refusal.close()
+            return
+        except OSError:
+            assert process.poll() is None, "the board ended"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

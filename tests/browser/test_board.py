@@ -12,6 +12,7 @@ from myia_sdk.certification.report import Verdict
 from tests.browser.conftest import SCREENSHOTS, Notebook
 from tests.browser.serving import serving
 from tests.browser.test_monitor import axe_violations, clipped_texts, fill
+from tests.chromium import new_context
 from tests.integration.panel_probe import Jobs
 
 CELL = """
@@ -156,7 +157,7 @@ def test_the_served_board_shows_acts_and_links(visitor, served, filled):
 def test_a_stranger_sees_nothing_of_the_board(browser, served):
     from playwright.sync_api import Error
 
-    context = browser.new_context()
+    context = new_context(browser)
     page = context.new_page()
     with pytest.raises(Error, match="INVALID_AUTH_CREDENTIALS"):
         page.goto(served)
@@ -175,9 +176,9 @@ def test_server_and_board_that_went_away_are_told_and_come_back(
         expect(page.locator(".myia-root")).to_contain_text("No jobs yet")
         own_redis_server.kill()
         notices = page.locator(".myia-notices")
-        expect(notices).to_contain_text("does not answer", timeout=20_000)
+        expect(notices).to_contain_text("does not answer")
         page.screenshot(path=str(SCREENSHOTS / "served-away.png"))
         own_redis_server.start()
-        expect(notices).not_to_contain_text("does not answer", timeout=20_000)
+        expect(notices).not_to_contain_text("does not answer")
         expect(page.locator("#lost")).to_be_hidden()
     expect(page.locator("#lost")).to_be_visible()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 import myia_sdk
 from myia_sdk import Client, Settings
@@ -9,8 +10,13 @@ from myia_sdk.errors import MyiaError
 
 
 @pytest.fixture
-def shell():
-    shell = InteractiveShell()
+def shell(tmp_path):
+    # No files that other tests use at the same time: neither a history, nor the cache
+    # of Jedi, which completes Python and not our words.
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.IPCompleter.use_jedi = False
+    shell = InteractiveShell(config=config, ipython_dir=str(tmp_path / "ipython"))
     myia_sdk.load_ipython_extension(shell)
     yield shell
     myia_sdk.unload_ipython_extension(shell)

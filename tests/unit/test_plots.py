@@ -33,6 +33,7 @@ from tests.unit.frame_records import NOW, make_check, make_job, make_report
 
 @pytest.fixture(autouse=True)
 def close_figures() -> Iterator[None]:
+    plt.close("all")
     yield
     plt.close("all")
 
