@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import types
 
 import ipywidgets
@@ -10,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from myia_sdk.panels.board import BoardPanel
 from myia_sdk.panels.clean import CleanPanel
+from myia_sdk.panels.controllers.submit import SubmitController
 from myia_sdk.panels.submit import SubmitPanel
 from myia_sdk.queue.job import JobState
 from tests.integration.panel_probe import *  # noqa: F403
@@ -69,6 +71,33 @@ def test_fitted_estimators_and_fitting_data_are_offered(form):
     assert form.fields["features"].control.value == "X_test"
     assert form.fields["target"].control.value == "y_test"
     assert set(options(form, "features")) == {"X_test", "X_train", "frame", "wide"}
+
+
+#: Fields of the form that nothing else depends on.
+FIELDS = ("priority", "delay", "retries", "timeout", "tags")
+
+
+def test_what_is_typed_while_variables_are_looked_for_is_kept(client, namespace):
+    looks: list[threading.Thread] = []
+
+    def looked_at():
+        number = len(looks)
+        typist = threading.Thread(target=form.change, args=(FIELDS[number], "7"))
+        looks.append(typist)
+        typist.start()
+        # Nearly always long enough to be overtaken, were that possible.
+        typist.join(timeout=0.2)
+        return namespace
+
+    form = SubmitController(client, namespace=looked_at)
+    form.look()
+    typists = tuple(looks)
+    for typist in typists:
+        typist.join(timeout=120)
+    typed = form.body()["values"]
+    assert len(typists) > 1
+    assert [typed[name] for name in FIELDS[: len(typists)]] == ["7"] * len(typists)
+    assert typed["model"] == "model"
 
 
 def test_targets_fit_the_chosen_table(form):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from myia_sdk.errors import MyiaError
@@ -106,6 +107,8 @@ class SubmitForm(Controller):
     ) -> None:
         super().__init__(client, options)
         self._namespace = namespace
+        #: Held while values are made of values: what is loaded comes on a thread.
+        self._choosing = RLock()
         self.values = FormValues()
         self.models: list[ModelVariable] = []
         self.registered: list[str] = []
@@ -131,6 +134,10 @@ class SubmitForm(Controller):
 
     def look(self) -> None:
         """Look for models and data among the variables; no I/O."""
+        with self._choosing:
+            self._choose()
+
+    def _choose(self) -> None:
         self._read.clear()
         namespace = self._namespace()
         self.models = find_models(namespace)
@@ -280,13 +287,14 @@ class SubmitForm(Controller):
         """
         if field not in FormValues._fields:
             raise ActionRefusedError(f"The form has no field {field!r}.")
-        self.values = self.values._replace(**{field: value})
-        if field in {"source", "model", "features"}:
-            self.look()
-        if field in {"source", "model"}:
-            self._take_suite()
-        if field == "kind":
-            self._fit_suite()
+        with self._choosing:
+            self.values = self.values._replace(**{field: value})
+            if field in {"source", "model", "features"}:
+                self._choose()
+            if field in {"source", "model"}:
+                self._take_suite()
+            if field == "kind":
+                self._fit_suite()
 
     def _take_suite(self) -> None:
         """Choose the suite that a registered model was registered with."""
