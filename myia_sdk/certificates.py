@@ -130,12 +130,11 @@ class CertificateStore:
 
     def revocations(self) -> RevocationList:
         """Return what was withdrawn."""
-        from myia_sdk.certification.revocation import RevocationList
+        return _revocations(self._revoked())
 
-        text = self.queue.command("GET", self._revocations)
-        return (
-            RevocationList.from_record(json.loads(text)) if text else RevocationList()
-        )
+    def _revoked(self) -> str:
+        text: str | None = self.queue.command("GET", self._revocations)
+        return text or ""
 
     def revoke(self, certificate_id: str, reason: str = "") -> RevocationList:
         """Withdraw a certificate, and return the whole list.
@@ -148,11 +147,14 @@ class CertificateStore:
         from myia_sdk.certification.revocation import RevocationKind
 
         self.get(certificate_id)
-        revoked = self.revocations().revoking(
-            RevocationKind.CERTIFICATE, certificate_id, reason=reason
-        )
-        self.queue.command("SET", self._revocations, json.dumps(revoked.to_record()))
-        return revoked
+        while True:
+            text = self._revoked()
+            revoked = _revocations(text).revoking(
+                RevocationKind.CERTIFICATE, certificate_id, reason=reason
+            )
+            # Not done when somebody else withdrew something in between.
+            if self.queue.run("revoke", text, json.dumps(revoked.to_record())):
+                return revoked
 
     def rows(self, *, history: bool = False) -> list[dict[str, Any]]:
         """List certificates, newest first.
@@ -211,6 +213,12 @@ class CertificateStore:
 def _row(text: str) -> dict[str, Any]:
     row: dict[str, Any] = json.loads(text)
     return row
+
+
+def _revocations(text: str) -> RevocationList:
+    from myia_sdk.certification.revocation import RevocationList
+
+    return RevocationList.from_record(json.loads(text)) if text else RevocationList()
 
 
 def _place(report: Report) -> str:
