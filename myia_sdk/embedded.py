@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOST = "127.0.0.1"
-READY_SECONDS = 20.0
+#: A server with much data, or on a busy machine, takes its time to load them.
+READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 LOG_BYTES = 10_000_000
 

@@ -23,10 +23,11 @@ from myia_sdk.supervisor import ALREADY_RUNNING, start_worker
 if TYPE_CHECKING:
     from myia_sdk.settings import Settings
 
-START_SECONDS = 60.0
+#: More than the server itself gets.
+START_SECONDS = 90.0
 ANSWER_SECONDS = 5.0
 #: How long a supervisor that has taken charge may need to give its address.
-STARTING_SECONDS = 10.0
+STARTING_SECONDS = 30.0
 #: A worker beside the embedded server puts its jobs back this soon, so that
 #: nobody waits long for a server that is about to end.
 LOCAL_GRACE_SECONDS = 3.0

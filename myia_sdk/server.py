@@ -171,7 +171,11 @@ def _is_listening(settings: Settings) -> bool:
     with connect(settings.connection_options()) as client:
         try:
             client.ping()
-        except (redis.AuthenticationError, redis.ResponseError):
+        except (
+            redis.AuthenticationError,
+            redis.ResponseError,
+            redis.BusyLoadingError,
+        ):
             return True
         except redis.RedisError as error:
             return "CERTIFICATE_VERIFY_FAILED" in str(error)

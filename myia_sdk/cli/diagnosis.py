@@ -211,6 +211,8 @@ def _stuck(client: Client, has_workers: bool) -> Iterator[Finding]:  # noqa: FBT
         job.id
         for job in client.queue.page(JobState.ACTIVE, 0, 999)
         if not client.queue.command("EXISTS", client.queue.keys.lock(job.id))
+        # One that ended meanwhile has no lease either.
+        and client.queue.state(job.id) is JobState.ACTIVE
     ]
     if orphans:
         yield Finding(

@@ -129,10 +129,10 @@ def kill_consumer(ledger):
 def hog(kind, directory=None):
     """Take more of the machine than one job should."""
     if kind == "forks":
-        for _ in range(9):
+        for _ in range(7):
             os.fork()
     threads = [threading.Thread(target=time.sleep, args=(600,), daemon=True)]
-    while kind == "threads" and len(threads) < 1000:
+    while kind == "threads" and len(threads) < 200:
         threads.append(threading.Thread(target=time.sleep, args=(600,), daemon=True))
     for thread in threads:
         thread.start()

@@ -59,7 +59,9 @@ class Foreign:
         self._process.stdin.write(line.encode())
         self._process.stdin.flush()
         answer = json.loads(self._read_line())
-        assert answer["n"] == self._count, answer
+        while answer["n"] < self._count:
+            # It comes late, to a command that was given up.
+            answer = json.loads(self._read_line())
         if "error" in answer:
             raise ForeignError(answer["error"])
         return answer["value"]

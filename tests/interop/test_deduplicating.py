@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from myia_sdk.queue.job import Deduplication, JobOptions, JobState, NewJob
-from tests.interop.conftest import until
+from tests.interop.conftest import LEASE, until
 
 pytestmark = pytest.mark.node
 
@@ -72,7 +72,7 @@ def test_replace_takes_the_place_of_a_delayed_job(store, theirs, node, queue_nam
 def test_keep_last_if_active_runs_the_last_one_afterwards(store, theirs, work):
     first = theirs(id="d", keepLastIfActive=True)
     token = "myia:t"
-    job = store.claim(token, timedelta(seconds=30)).job
+    job = store.claim(token, LEASE).job
     assert job.id == first
     theirs(id="d", keepLastIfActive=True)
     assert ours(store, Deduplication(id="d", keep_last_if_active=True)) == first
