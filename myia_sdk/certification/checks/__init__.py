@@ -236,7 +236,11 @@ def list_checks(kind: str, plugins: tuple[str, ...] = ()) -> list[Check]:
     """Return the checks for models of this kind, by id."""
     load_checks(plugins)
     return sorted(
-        (found for (its_kind, _), found in _registry.items() if its_kind == kind),
+        (
+            found
+            for (its_kind, _), found in tuple(_registry.items())
+            if its_kind == kind
+        ),
         key=lambda found: found.id,
     )
 
