@@ -15,6 +15,7 @@ from myia_sdk.queue.leases import Leases
 from myia_sdk.queue.outages import Outage
 from myia_sdk.queue.store import JobStore
 from tests.acceptance.worker import wait_until
+from tests.integration.queue_probe import LEASE
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_a_job_that_ends_while_another_slot_asks_is_noticed(
     store = BusyStore(redis_client, queue_name)
     administration = QueueAdministration(store)
     administration.set_concurrency(1)
-    huey = BullHuey(queue_name, redis=redis_client)
+    huey = BullHuey(queue_name, redis=redis_client, lease=LEASE)
     leases = Leases(store, administration, huey.lease)
     claims = ClaimLoop(
         *(store, leases, doorbell, Outage(), "patient", huey, threading.Event())
