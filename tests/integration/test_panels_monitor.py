@@ -8,10 +8,11 @@ import pytest
 
 from myia_sdk.panels.controllers.base import ControllerOptions
 from myia_sdk.panels.controllers.monitor import MonitorController
+from myia_sdk.panels.controllers.search import SCAN_LIMIT
 from myia_sdk.panels.live import Changes
 from myia_sdk.panels.patches import apply
 from myia_sdk.panels.permissions import Action, ActionRefusedError, Permissions
-from myia_sdk.queue.job import JobState
+from myia_sdk.queue.job import JobState, NewJob
 from tests.integration.panel_probe import *  # noqa: F403
 from tests.integration.panel_probe import TOKEN
 
@@ -102,6 +103,16 @@ def test_search_by_words_and_labels(jobs, monitor, query):
     assert monitor.snapshot()["order"] == [wanted]
     monitor.handle({"event": "search", "query": ""})
     assert len(monitor.snapshot()["order"]) == 2
+
+
+@pytest.mark.parametrize("word", ["rare-model", "someone@host"])
+def test_a_word_finds_a_label_of_its_value_however_old_the_job(
+    client, jobs, monitor, word
+):
+    wanted = jobs.waiting("rare-model", submitter="someone@host")
+    client.queue.add_many([NewJob(name="certify")] * (SCAN_LIMIT + 100))
+    monitor.handle({"event": "search", "query": word})
+    assert monitor.snapshot()["order"] == [wanted]
 
 
 def test_search_by_id_finds_a_job_in_any_state(jobs, monitor):

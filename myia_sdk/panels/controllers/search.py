@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from myia_sdk.queue.job import LABELS, Job, JobState
+from myia_sdk.queue.job import LABELS, MAX_LABEL_LENGTH, Job, JobState
 
 if TYPE_CHECKING:
     from myia_sdk.queue.store import JobStore
@@ -14,6 +14,10 @@ SCAN_LIMIT = 2_000
 _SCAN_PAGE = 250
 #: Most jobs taken from the index of labels.
 INDEX_LIMIT = 1_000
+#: Most jobs taken from the index for words that no label was named for.
+WORD_LIMIT = 250
+#: Labels that such words may be the whole value of.
+_WORD_LABELS = ("model", "suite", "region", "tags", "batch", "submitter")
 
 
 class Found(NamedTuple):
@@ -82,8 +86,10 @@ def search(
     found, is_truncated = _by_index(store, query, states)
     if not found:
         found, is_truncated = _by_looking(store, query, states)
-    if query.words and not query.labels and JobState.FAILED in states:
-        found += _by_reason(store, query, known={job.id for job in found})
+    if query.words and not query.labels:
+        more, is_cut = _by_word_indexes(store, text.strip(), query, states)
+        found = list({job.id: job for job in [*found, *more]}.values())
+        is_truncated = is_truncated or is_cut
     found.sort(key=_created, reverse=True)
     return Found(found[start : start + count], len(found), is_truncated)
 
@@ -121,6 +127,18 @@ def _by_looking(
     return found, looked >= SCAN_LIMIT
 
 
-def _by_reason(store: JobStore, query: Query, known: set[str]) -> list[Job]:
-    jobs = store.find(text=" ".join(query.words), states=[JobState.FAILED], limit=250)
-    return [job for job in jobs if job.id not in known]
+def _by_word_indexes(
+    store: JobStore, text: str, query: Query, states: list[JobState]
+) -> tuple[list[Job], bool]:
+    """Return the jobs, however old, with a label of this value or a reason with it."""
+    found: list[Job] = []
+    is_truncated = False
+    if JobState.FAILED in states:
+        words = " ".join(query.words)
+        found += store.find(text=words, states=[JobState.FAILED], limit=WORD_LIMIT)
+    if len(text) <= MAX_LABEL_LENGTH and "," not in text:
+        for label in _WORD_LABELS:
+            jobs = store.find({label: text}, states=states, limit=WORD_LIMIT)
+            is_truncated = is_truncated or len(jobs) == WORD_LIMIT
+            found += jobs
+    return found, is_truncated
