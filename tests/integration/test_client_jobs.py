@@ -438,22 +438,22 @@ def test_interrupted_wait_says_how_to_come_back(idle, redis_server):
         "certification_queue_name='idle'))\n"
         "client.job(sys.argv[2]).wait()"
     )
-    with redis_server.client() as redis:
-        before = {connection["id"] for connection in redis.client_list()}
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", code, redis_server.url, job.id],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
-        def is_waiting() -> bool:
-            return any(
-                connection["cmd"] == "xread" and connection["id"] not in before
-                for connection in redis.client_list()
-            )
-
-        waiting = subprocess.Popen(
-            [sys.executable, "-c", code, redis_server.url, job.id],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+    def is_waiting() -> bool:
+        own = psutil.Process(waiting.pid).net_connections()
+        ports = {str(connection.laddr.port) for connection in own}
+        return any(
+            one["cmd"] == "xread" and one["addr"].rpartition(":")[2] in ports
+            for one in idle.queue.redis.client_list()
         )
-        until(is_waiting)
+
+    until(is_waiting)
     os.kill(waiting.pid, signal.SIGINT)
     _, errors = waiting.communicate(timeout=100)
     assert f"client.job('{job.id}').wait()" in errors
