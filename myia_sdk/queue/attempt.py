@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.1
 #: Time for a child that has reported its result, or closed its socket, to end.
 LINGER_SECONDS = 1.0
-#: Time for the fork server to fork, or to report a kill, before it counts as stuck.
-SERVER_PATIENCE_SECONDS = 10.0
+#: Time for the fork server to fork, or to report a kill, before it counts as stuck;
+#: one that merely waits for its turn on a busy machine does not.
+SERVER_PATIENCE_SECONDS = 30.0
 #: Time to read what is left in the pipes of a dead child.
 DRAIN_SECONDS = 0.5
 #: A frame is the result plus a little protocol, or a traceback.
