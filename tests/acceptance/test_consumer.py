@@ -18,6 +18,7 @@ from tests.acceptance.worker import (
     Consumer,
     assert_clean,
     assert_dead,
+    consumer_here,
     ended,
     lines_of,
     wait_until,
@@ -142,6 +143,21 @@ def test_second_signal_ends_at_once(start, tmp_path):
     for job_id in ids:
         job = consumer.store.job(job_id)
         assert (job.state, job.attempts_made) == (JobState.WAITING, 0)
+
+
+def test_second_signal_counts_also_when_it_comes_with_the_first(redis_server, tmp_path):
+    ledger = tmp_path / "ledger"
+    with consumer_here(redis_server, shutdown_timeout=400) as consumer:
+        store = consumer.store
+        job_id = store.add(app.huey.new_job(app.hang.s(str(ledger), "sleep")))
+        pids = pids_of(ledger, 1)
+        for _ in range(2):
+            consumer._handle_signal(signal.SIGTERM, None)
+        consumer.stop(graceful=True)
+        assert_dead(pids)
+        job = store.job(job_id)
+        assert (job.state, job.attempts_made) == (JobState.WAITING, 0)
+        consumer.administration.remove(job_id)
 
 
 def test_time_limit_and_cancel_stop_every_body(start, tmp_path):

@@ -33,7 +33,7 @@ from myia_sdk.local import LocalServer
 from myia_sdk.settings import Settings
 lease = LocalServer.start(Settings(myia_home=sys.argv[1]))
 print(lease.port, flush=True)
-time.sleep(120)
+time.sleep(600)
 """
 
 
