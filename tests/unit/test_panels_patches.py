@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from myia_sdk.panels.patches import apply, diff
@@ -16,11 +16,13 @@ states = st.dictionaries(st.text(), values, max_size=5)
 
 
 @given(states, states)
+@settings(deadline=None)
 def test_applying_the_difference_gives_the_new_state(old, new):
     assert apply(old, diff(old, new)) == new
 
 
 @given(states)
+@settings(deadline=None)
 def test_equal_states_have_no_difference(state):
     assert diff(state, state) == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from myia_sdk.errors import ConfigurationError
@@ -45,6 +45,7 @@ def test_missed_ticks_are_one_run_and_then_the_grid_again():
     assert table.after(10_250, 17_100, 250).at_ms == 17_250
 
 
+@settings(deadline=None)
 @given(
     every=st.integers(1, 10**7),
     previous=st.integers(10**12, 2 * 10**12),
