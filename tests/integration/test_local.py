@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import socketserver
 import stat
 import subprocess
 import sys
@@ -255,6 +256,27 @@ def test_wrong_password_is_not_hidden_by_an_embedded_server(settings, redis_serv
         with pytest.raises((QueueConnectionError, ConfigurationError)) as caught:
             attempt(wrong)
         assert "hunter2" not in str(caught.value)
+    assert not (settings.myia_home / "server").exists()
+
+
+class Loading(socketserver.BaseRequestHandler):
+    """Answers as a server does that has just started with much data."""
+
+    def handle(self) -> None:
+        while self.request.recv(65_536):
+            self.request.sendall(b"-LOADING Redis is loading the dataset in memory\r\n")
+
+
+def test_a_server_that_is_loading_is_not_passed_over_for_the_embedded_one(settings):
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Loading) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        host, port = server.server_address
+        with pytest.raises(QueueConnectionError, match="loading"):
+            start_server(settings.replace(redis_host=host, redis_port=port), workers=0)
+        server.shutdown()
+        thread.join()
     assert not (settings.myia_home / "server").exists()
 
 
