@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from myia_sdk.errors import MyiaError
+from myia_sdk.errors import MyiaError, QueueConnectionError
 from myia_sdk.panels.live import REPAINT_INTERVAL, Changes
 from myia_sdk.panels.texts import catalogue
 
@@ -142,11 +142,11 @@ class LiveView:
 
     def send_snapshot(self) -> None:
         """Load everything anew and send the whole state."""
+        self._held = Changes()
         self.load()
         if self._is_closed:
             return
         self._has_snapshot = True
-        self._held = Changes()
         texts = catalogue(self.controller.language)
         state = self.controller.snapshot()
         self.controller.diff()
@@ -216,7 +216,9 @@ class LiveView:
             self.publish()
 
     def _handle(self, message: dict[str, Any]) -> None:
-        self._guard(lambda: self.controller.handle(message, self.publish))
+        self._guard(
+            lambda: self.controller.handle(message, self.publish), is_asked=True
+        )
         self.publish()
         # The event may have switched the updates on or off.
         self._feed.wake()
@@ -225,11 +227,17 @@ class LiveView:
             view = message.get("view")
             self._send({"type": "download", "view": view, **content})
 
-    def _guard(self, call: Callable[[], None]) -> None:
+    def _guard(self, call: Callable[[], None], *, is_asked: bool = False) -> None:
         try:
             call()
         except MyiaError as error:
-            self.controller.notify("error", str(error))
+            is_outage = isinstance(error, QueueConnectionError)
+            if is_asked or not (is_outage and self.is_watched()):
+                self.controller.notify("error", str(error))
+                return
+            # The feed tells of an outage, and loads all anew after it; a notice would
+            # outlive it. One that the feed has not seen may be over at the next try.
+            self._held.is_reset |= self._feed.connection.is_up
         except Exception as error:  # a thread has no caller to raise to
             if self._is_closed:
                 # Its client may have been closed with it, in the middle of a call.

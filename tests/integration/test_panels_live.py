@@ -408,6 +408,11 @@ def test_the_server_away_shows_a_banner_and_back_again_the_jobs(
         wait_until(lambda: len(feed_threads()) == 2)
         server.kill()
         wait_until(lambda: not state_of(comms, panel)["connection"]["is_up"])
+        is_refreshed = threading.Event()
+        panel._feed.submit(lambda: panel.view.refresh(Changes(is_reset=True)))
+        panel._feed.submit(is_refreshed.set)
+        assert happens(is_refreshed)
+        assert state_of(comms, panel)["notice"] is None
         browser_says(panel, event="pause", view="v1", seq=2)
         wait_until(lambda: state_of(comms, panel)["notice"])
         server.start()
