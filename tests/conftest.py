@@ -25,6 +25,8 @@ from redis.retry import Retry
 from tests.chromium import launched_chromium
 
 SCRUBBED_PREFIXES = ("REDIS_", "BULL_", "CERTIFICATION_", "MYIA_", "WORKER_HEALTH")
+#: What makes programs write colours where nobody asked for them.
+COLOR_VARIABLES = frozenset({"FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"})
 #: ``valkey`` (the embedded server's binary) or ``redis`` (Debian's redis-server).
 TEST_SERVER = os.environ.get("TEST_SERVER", "valkey")
 #: Seconds that a server may take to start or to stop on a busy machine.
@@ -44,7 +46,7 @@ settings.load_profile("patient")
 
 def pytest_configure() -> None:
     for name in list(os.environ):
-        if name.startswith(SCRUBBED_PREFIXES):
+        if name.startswith(SCRUBBED_PREFIXES) or name in COLOR_VARIABLES:
             del os.environ[name]
 
 

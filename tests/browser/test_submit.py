@@ -47,3 +47,45 @@ def test_a_model_submitted_by_clicking_is_seen_to_complete(
     detail.scroll_into_view_if_needed()
     detail.evaluate("(element) => element.scrollIntoView({block: 'end'})")
     notebook.screenshot("submit-completed")
+
+
+OWN_SUITE = """
+from pathlib import Path
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from myia_sdk import Client, Settings
+
+Path("mine.toml").write_text('''
+[suite]
+id = "mine"
+version = "1"
+kind = "classifier"
+
+[[check]]
+id = "beats-dummy"
+severity = "critical"
+''')
+X, y = load_iris(return_X_y=True)
+model = LogisticRegression(max_iter=500).fit(X, y)
+client = Client(Settings(certification_queue_name="{queue}"))
+client.submit_panel()
+"""
+
+
+def test_a_suite_of_ones_own_shows_its_checks(notebook, queue):
+    from playwright.sync_api import expect
+
+    notebook.run(OWN_SUITE.format(queue=queue))
+    page = notebook.page
+    path = page.get_by_label("Path of the suite's file")
+    expect(page.locator(".myia-suite table")).to_be_visible()
+    expect(path).to_be_hidden()
+    page.get_by_label("Suite", exact=True).select_option(
+        "A suite of your own (TOML file)"
+    )
+    expect(path).to_be_visible()
+    path.fill("mine.toml")
+    path.press("Tab")
+    expect(page.locator(".myia-suite")).to_contain_text("Checks of mine")
+    expect(page.locator(".myia-suite tbody tr")).to_have_count(1)
+    notebook.screenshot("submit-own-suite")
