@@ -14,12 +14,12 @@ from myia_sdk.certification.artifacts import ArtifactStore
 from myia_sdk.certification.checks.traffic import at_once
 from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.certification.runner import run_suite
-from myia_sdk.errors import PermanentCertificationError
-from myia_sdk.queue.child import RemoteFaultError, current_channel
-from myia_sdk.queue.current import current_job
+from myia_sdk.errors import PermanentCertificationError, QueueError
+from myia_sdk.queue.child import current_channel
+from myia_sdk.queue.current import CurrentJob, current_job
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 SECRET_SCHEME = "env:"  # noqa: S105 -- the scheme of a reference, not a secret
 MASK = "***"
@@ -57,7 +57,7 @@ def certify(
             secrets=secrets,
             progress=job.progress,
             log=lambda text: job.log(redact(text, secrets)),
-            pace=_pace,
+            pace=_pace_of(job),
             plugins=_plugins(),
         )
     except Exception as error:
@@ -85,16 +85,24 @@ def redact(text: str, secrets: Mapping[str, str]) -> str:
     return text
 
 
-def _pace() -> float:
-    """Ask the worker, which knows of the runs on other machines."""
+def _pace_of(job: CurrentJob) -> Callable[[], float]:
+    """Return what asks the worker, which knows of the runs on other machines."""
     line = current_channel()
     if line is None:
-        return at_once()
-    try:
-        return float(line.call("pace"))
-    except RemoteFaultError:
-        # Without an answer, an outage of the queue, this run keeps the rate alone.
-        return at_once()
+        return at_once
+    told: set[str] = set()
+
+    def pace() -> float:
+        try:
+            return float(line.call("pace"))
+        except QueueError as error:
+            # An outage of the queue must not end the run, which keeps the rate alone.
+            if str(error) not in told:
+                told.add(str(error))
+                job.log(f"Other jobs on the endpoint are not considered: {error}")
+            return at_once()
+
+    return pace
 
 
 def _plugins() -> tuple[str, ...]:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from importlib import import_module
+
 import pytest
 
 from myia_sdk import Client, Settings
+from myia_sdk.queue import channel
+from myia_sdk.queue.child import ChildChannel
+from myia_sdk.queue.current import CurrentJob
 from myia_sdk.queue.huey import BullHuey
 from myia_sdk.queue.job import Job, JobState
 from myia_sdk.worker import Finisher
@@ -88,3 +95,47 @@ def test_a_job_takes_its_turn_after_those_of_other_workers(
         wait_until(lambda: float(redis_client.get(key)) >= next_turn, 120)
         job.cancel()
         wait_until(lambda: job.refresh().state == "failed", 60)
+
+
+class Reports:
+    """Where a job's progress and lines go."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def progress(self, value: object) -> None:
+        raise AssertionError(value)
+
+    def log(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_a_refused_question_is_told_once_and_the_run_goes_on(monkeypatch):
+    module = import_module("myia_sdk.certify")
+    worker, child = socket.socketpair()
+    line = ChildChannel(child, 1_000)
+    monkeypatch.setattr(module, "current_channel", lambda: line)
+
+    def refuse() -> None:
+        reader = channel.FrameReader(1_000_000)
+        while chunk := worker.recv(65_536):
+            for frame in reader.feed(chunk):
+                assert frame["method"] == "pace"
+                worker.sendall(
+                    channel.encode_frame(
+                        "fault", type="OSError", message="away", details={}
+                    )
+                )
+
+    thread = threading.Thread(target=refuse)
+    thread.start()
+    try:
+        reports = Reports()
+        pace = module._pace_of(CurrentJob("1", "certify", 1, reports))
+        assert [pace(), pace()] == [0.0, 0.0]
+    finally:
+        child.close()
+        thread.join(60)
+        worker.close()
+    (told,) = reports.lines
+    assert "OSError: away" in told
