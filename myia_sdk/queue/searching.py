@@ -174,6 +174,20 @@ class JobSearcher(JobReader):
             return healed
         return 0
 
+    def labels_having(self, value: str, names: Sequence[str]) -> list[str]:
+        """Return which of the labels have this value in some job.
+
+        Parameters
+        ----------
+        value : str
+            Whole value, of ``tags`` one tag.
+        names : sequence of str
+            Labels to look at, all in one round trip.
+        """
+        self.heal()
+        found = self.batch([("EXISTS", self._index(name, value)) for name in names])
+        return [name for name, is_there in zip(names, found, strict=True) if is_there]
+
     def _label(self, job: Job | None) -> bool:
         if job is None or job.labels or self.labeller is None:
             return False

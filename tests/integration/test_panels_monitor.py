@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from myia_sdk.panels.controllers import search
 from myia_sdk.panels.controllers.base import ControllerOptions
 from myia_sdk.panels.controllers.monitor import MonitorController
 from myia_sdk.panels.controllers.search import SCAN_LIMIT
@@ -113,6 +114,20 @@ def test_a_word_finds_a_label_of_its_value_however_old_the_job(
     client.queue.add_many([NewJob(name="certify")] * (SCAN_LIMIT + 100))
     monitor.handle({"event": "search", "query": word})
     assert monitor.snapshot()["order"] == [wanted]
+
+
+@pytest.mark.parametrize("word", ["boom", "forest"])
+def test_words_found_at_the_limit_of_an_index_may_not_be_all(
+    jobs, monitor, monkeypatch, word
+):
+    monkeypatch.setattr(search, "WORD_LIMIT", 2)
+    ids = [jobs.failed("forest", "boom")]
+    monitor.handle({"event": "search", "query": word})
+    assert not monitor.snapshot()["is_truncated"]
+    ids += [jobs.failed("forest", "boom"), jobs.failed("forest", "boom")]
+    monitor.handle({"event": "search", "query": word})
+    state = monitor.snapshot()
+    assert (set(state["order"]), state["is_truncated"]) == (set(ids), True)
 
 
 def test_search_by_id_finds_a_job_in_any_state(jobs, monitor):

@@ -131,14 +131,15 @@ def _by_word_indexes(
     store: JobStore, text: str, query: Query, states: list[JobState]
 ) -> tuple[list[Job], bool]:
     """Return the jobs, however old, with a label of this value or a reason with it."""
-    found: list[Job] = []
-    is_truncated = False
+    parts: list[list[Job]] = []
     if JobState.FAILED in states:
         words = " ".join(query.words)
-        found += store.find(text=words, states=[JobState.FAILED], limit=WORD_LIMIT)
+        failed = [JobState.FAILED]
+        parts.append(store.find(text=words, states=failed, limit=WORD_LIMIT))
     if len(text) <= MAX_LABEL_LENGTH and "," not in text:
-        for label in _WORD_LABELS:
-            jobs = store.find({label: text}, states=states, limit=WORD_LIMIT)
-            is_truncated = is_truncated or len(jobs) == WORD_LIMIT
-            found += jobs
-    return found, is_truncated
+        parts += [
+            store.find({label: text}, states=states, limit=WORD_LIMIT)
+            for label in store.labels_having(text, _WORD_LABELS)
+        ]
+    is_truncated = any(len(part) == WORD_LIMIT for part in parts)
+    return [job for part in parts for job in part], is_truncated
