@@ -6,6 +6,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.suites import OWN_SUITE
+
 CELL = """
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -49,22 +51,13 @@ def test_a_model_submitted_by_clicking_is_seen_to_complete(
     notebook.screenshot("submit-completed")
 
 
-OWN_SUITE = """
+OWN_SUITE_CELL = """
 from pathlib import Path
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from myia_sdk import Client, Settings
 
-Path("mine.toml").write_text('''
-[suite]
-id = "mine"
-version = "1"
-kind = "classifier"
-
-[[check]]
-id = "beats-dummy"
-severity = "critical"
-''')
+Path("mine.toml").write_text({suite!r})
 X, y = load_iris(return_X_y=True)
 model = LogisticRegression(max_iter=500).fit(X, y)
 client = Client(Settings(certification_queue_name="{queue}"))
@@ -75,7 +68,7 @@ client.submit_panel()
 def test_a_suite_of_ones_own_shows_its_checks(notebook, queue):
     from playwright.sync_api import expect
 
-    notebook.run(OWN_SUITE.format(queue=queue))
+    notebook.run(OWN_SUITE_CELL.format(queue=queue, suite=OWN_SUITE))
     page = notebook.page
     path = page.get_by_label("Path of the suite's file")
     expect(page.locator(".myia-suite table")).to_be_visible()

@@ -16,6 +16,7 @@ from myia_sdk.panels.submit import SubmitPanel
 from myia_sdk.queue.job import JobState
 from tests.integration.panel_probe import *  # noqa: F403
 from tests.integration.panel_probe import at_once, browser_clicks, browser_sets
+from tests.suites import OWN_SUITE
 
 
 @pytest.fixture(scope="module")
@@ -262,18 +263,6 @@ def test_the_suite_follows_what_the_model_does(form, namespace):
     assert "Correct the marked" in form.message.value
 
 
-OWN = """
-[suite]
-id = "mine"
-version = "1"
-kind = "classifier"
-
-[[check]]
-id = "beats-dummy"
-severity = "critical"
-"""
-
-
 def test_a_suite_of_ones_own_is_shown_told_of_and_submitted(form, client, tmp_path):
     field = form.fields["suite_file"]
     assert field.layout.display == "none"
@@ -282,11 +271,11 @@ def test_a_suite_of_ones_own_is_shown_told_of_and_submitted(form, client, tmp_pa
     browser_clicks(form.submit_button)
     assert "Give the path of a .toml file." in error(form, "suite_file")
     path = tmp_path / "mine.toml"
-    path.write_text(OWN.replace("critical", "terrible"))
+    path.write_text(OWN_SUITE.replace("critical", "terrible"))
     browser_sets(field.control, value=str(path))
     assert "mine.toml" in error(form, "suite_file")
     assert "terrible" in error(form, "suite_file")
-    path.write_text(OWN)
+    path.write_text(OWN_SUITE)
     browser_clicks(form.look_button)
     assert error(form, "suite_file") == ""
     assert "Checks of mine" in form.suite_table.value
@@ -297,7 +286,9 @@ def test_a_suite_of_ones_own_is_shown_told_of_and_submitted(form, client, tmp_pa
 
 def test_a_suite_of_ones_own_for_other_models_is_told_and_kept(form, tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text(OWN.replace("classifier", "chat").replace("beats-dummy", "usage"))
+    path.write_text(
+        OWN_SUITE.replace("classifier", "chat").replace("beats-dummy", "usage")
+    )
     choose(form, "suite", "file:")
     browser_sets(form.fields["suite_file"].control, value=f" {path}")
     assert "mine is for models of kind chat" in error(form, "suite_file")
