@@ -8,41 +8,44 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from myia_sdk.batch import Batch
-    from myia_sdk.certification.certificate import Certificate
-    from myia_sdk.certification.checks import CheckContext, Measurement, check
-    from myia_sdk.certification.references import DatasetRef, ModelRef
-    from myia_sdk.certification.report import Outcome, Report, Severity, Verdict
-    from myia_sdk.certification.suites import list_suites, load_suite
-    from myia_sdk.client import Client
+    from myia_sdk.certification.certificate.certificate import Certificate
+    from myia_sdk.certification.checks.context import CheckContext, Measurement
+    from myia_sdk.certification.checks.outcomes import Outcome, Severity
+    from myia_sdk.certification.checks.registry import check
+    from myia_sdk.certification.report.report import Report
+    from myia_sdk.certification.request.references import DatasetRef, ModelRef
+    from myia_sdk.certification.suites.suites import list_suites, load_suite
+    from myia_sdk.certification.verdict.verdict import Verdict
+    from myia_sdk.client.batch import Batch
+    from myia_sdk.client.handle import JobHandle
     from myia_sdk.errors import MyiaError
-    from myia_sdk.handle import JobHandle
-    from myia_sdk.queue.job import JobState
-    from myia_sdk.settings import Settings
+    from myia_sdk.facade import Client
+    from myia_sdk.queue.jobs.job import JobState
+    from myia_sdk.settings.settings import Settings
 
 __version__ = "0.1.0"
 
 #: Public name -> module that defines it; imported at first use, so that
 #: ``import myia_sdk`` stays light.
 _HOMES = {
-    "Batch": "myia_sdk.batch",
-    "Certificate": "myia_sdk.certification.certificate",
-    "CheckContext": "myia_sdk.certification.checks",
-    "Client": "myia_sdk.client",
-    "DatasetRef": "myia_sdk.certification.references",
-    "JobHandle": "myia_sdk.handle",
-    "JobState": "myia_sdk.queue.job",
-    "Measurement": "myia_sdk.certification.checks",
-    "ModelRef": "myia_sdk.certification.references",
+    "Batch": "myia_sdk.client.batch",
+    "Certificate": "myia_sdk.certification.certificate.certificate",
+    "CheckContext": "myia_sdk.certification.checks.context",
+    "Client": "myia_sdk.facade",
+    "DatasetRef": "myia_sdk.certification.request.references",
+    "JobHandle": "myia_sdk.client.handle",
+    "JobState": "myia_sdk.queue.jobs.states",
+    "Measurement": "myia_sdk.certification.checks.context",
+    "ModelRef": "myia_sdk.certification.request.references",
     "MyiaError": "myia_sdk.errors",
-    "Outcome": "myia_sdk.certification.report",
-    "Report": "myia_sdk.certification.report",
-    "Settings": "myia_sdk.settings",
-    "Severity": "myia_sdk.certification.report",
-    "Verdict": "myia_sdk.certification.report",
-    "check": "myia_sdk.certification.checks",
-    "list_suites": "myia_sdk.certification.suites",
-    "load_suite": "myia_sdk.certification.suites",
+    "Outcome": "myia_sdk.certification.checks.outcomes",
+    "Report": "myia_sdk.certification.report.report",
+    "Settings": "myia_sdk.settings.settings",
+    "Severity": "myia_sdk.certification.checks.outcomes",
+    "Verdict": "myia_sdk.certification.verdict.verdict",
+    "check": "myia_sdk.certification.checks.registry",
+    "list_suites": "myia_sdk.certification.suites.suites",
+    "load_suite": "myia_sdk.certification.suites.suites",
 }
 
 __all__ = [
@@ -82,13 +85,13 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Add the magic ``%myia``; called by ``%load_ext myia_sdk``."""
-    from myia_sdk.magics import register
+    from myia_sdk.cli.magics import register
 
     register(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Take the magic away again; called by ``%unload_ext myia_sdk``."""
-    from myia_sdk.magics import unregister
+    from myia_sdk.cli.magics import unregister
 
     unregister(shell)

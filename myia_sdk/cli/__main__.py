@@ -1,7 +1,34 @@
-"""``python -m myia_sdk.cli``: ``myia`` where its script is not on the path."""
+"""All commands of ``myia``, and ``python -m myia_sdk.cli``."""
 
 from __future__ import annotations
 
-from myia_sdk.cli import main
+from myia_sdk.cli import (
+    administration,
+    certificates,
+    certifications,
+    models,
+    services,
+    status,
+    suites,
+)
+from myia_sdk.cli.app import app
 
-main()
+for room in (
+    services,
+    certifications,
+    certificates,
+    status,
+    administration,
+    suites,
+    models,
+):
+    room.install(app)
+
+
+def main() -> None:
+    """Run ``myia``; the entry point of the distribution."""
+    app(prog_name="myia")
+
+
+if __name__ == "__main__":
+    main()

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from myia_sdk.client import Client
-    from myia_sdk.handle import JobHandle
+    from myia_sdk.client.handle import JobHandle
+    from myia_sdk.facade import Client
 
 #: Exit code of a certification whose verdict is ``failed``; 1 is an error of ours.
 VERDICT_FAILED = 100
@@ -114,7 +114,7 @@ def conclude(handles: Iterable[JobHandle]) -> NoReturn:
 @contextmanager
 def open_client() -> Iterator[Client]:
     """Connect to the queue that the settings name."""
-    from myia_sdk.client import Client
+    from myia_sdk.facade import Client
 
     with Client() as client:
         yield client

@@ -1,15 +1,19 @@
-"""``myia certificates``, ``certificate``, ``verify`` and ``revoke``."""
+"""``myia certificates``, ``certificate``, ``verify``, ``revoke`` and ``keys``."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path  # noqa: TC003 -- typer reads the annotations
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
 from myia_sdk.cli.app import Json, console, open_client, show_frame
-from myia_sdk.settings import Settings
+from myia_sdk.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from myia_sdk.certification.certificate.keys import KeyInfo
 
 #: Revocation list of this machine, in MYIA_HOME; `myia verify` looks into it.
 REVOCATIONS = "revocations.json"
@@ -22,6 +26,11 @@ def install(app: typer.Typer) -> None:
     app.command()(certificate)
     app.command()(verify)
     app.command()(revoke)
+    group = typer.Typer(help="Keys that sign certificates.", no_args_is_help=True)
+    group.command()(new)
+    group.command()(show)
+    group.command()(rotate)
+    app.add_typer(group, name="keys")
 
 
 def certificates(
@@ -87,10 +96,10 @@ def verify(
     ] = None,
 ) -> None:
     """Verify a certificate: signature, subject, validity, revocation, verdict."""
-    from myia_sdk.certification.certificate import Certificate
-    from myia_sdk.certification.keys import PublicKey, trusted_keys
-    from myia_sdk.certification.revocation import RevocationList
-    from myia_sdk.certification.subjects import Subject
+    from myia_sdk.certification.certificate.certificate import Certificate
+    from myia_sdk.certification.certificate.keys import PublicKey, trusted_keys
+    from myia_sdk.certification.certificate.revocation import RevocationList
+    from myia_sdk.certification.certificate.subjects import Subject
 
     home = Settings().myia_home
     keys = [PublicKey.load(path) for path in key or ()]
@@ -126,3 +135,47 @@ def revoke(
         path = client.settings.myia_home / REVOCATIONS
         client.certificate_store.revocations().save(path)
         console.print(f"Revoked; the list to give away is {path}", highlight=False)
+
+
+Name = Annotated[str, typer.Option(help="Name of the key.")]
+
+
+def new(name: Name = "signing") -> None:
+    """Make a signing key in MYIA_HOME."""
+    from myia_sdk.certification.certificate.keys import new_key
+
+    _say(new_key(Settings().myia_home, name))
+
+
+def rotate(name: Name = "signing") -> None:
+    """Replace a key; the old public key stays trusted."""
+    from myia_sdk.certification.certificate.keys import rotate_key
+
+    _say(rotate_key(Settings().myia_home, name))
+
+
+def show() -> None:
+    """List the keys of MYIA_HOME."""
+    from myia_sdk.certification.certificate.keys import show_keys
+
+    table = Table()
+    for column in ("name", "key id", "scheme", "made", "public key"):
+        table.add_column(column, overflow="fold")
+    for key in show_keys(Settings().myia_home):
+        table.add_row(
+            f"{key.name} (retired)" if key.is_retired else key.name,
+            key.key_id,
+            key.scheme,
+            f"{key.created_at:%Y-%m-%d %H:%M}",
+            str(key.public_path),
+        )
+    console.print(table)
+
+
+def _say(key: KeyInfo) -> None:
+    console.print(f"Key {key.key_id}", highlight=False)
+    for line in (
+        f"Public key, to give away: {key.public_path}",
+        f"Private key, for the workers: MYIA_SIGNING_KEY={key.private_path}",
+    ):
+        console.print(line, highlight=False, soft_wrap=True)

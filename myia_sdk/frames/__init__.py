@@ -184,12 +184,15 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from myia_sdk.frames.calibration import CALIBRATION_COLUMNS, calibration_frame
 from myia_sdk.frames.certificates import CERTIFICATE_COLUMNS, certificates_frame
-from myia_sdk.frames.checks import CHECK_COLUMNS, checks_frame
+from myia_sdk.frames.checks import (
+    CALIBRATION_COLUMNS,
+    CHECK_COLUMNS,
+    calibration_frame,
+    checks_frame,
+)
 from myia_sdk.frames.columns import Column
-from myia_sdk.frames.counts import COUNT_COLUMNS, counts_frame
-from myia_sdk.frames.events import EVENT_COLUMNS, events_frame
+from myia_sdk.frames.events import EVENT_COLUMNS, LOG_COLUMNS, events_frame, logs_frame
 from myia_sdk.frames.jobs import (
     BATCH_COLUMNS,
     JOB_COLUMNS,
@@ -197,12 +200,18 @@ from myia_sdk.frames.jobs import (
     fields_of,
     jobs_frame,
 )
-from myia_sdk.frames.logs import LOG_COLUMNS, logs_frame
-from myia_sdk.frames.metrics import METRIC_COLUMNS, metrics_frame
 from myia_sdk.frames.models import MODEL_COLUMNS, models_frame
+from myia_sdk.frames.queue import (
+    COUNT_COLUMNS,
+    METRIC_COLUMNS,
+    SCHEDULER_COLUMNS,
+    WORKER_COLUMNS,
+    counts_frame,
+    metrics_frame,
+    schedulers_frame,
+    workers_frame,
+)
 from myia_sdk.frames.samples import SAMPLE_COLUMNS, samples_frame
-from myia_sdk.frames.schedulers import SCHEDULER_COLUMNS, schedulers_frame
-from myia_sdk.frames.workers import WORKER_COLUMNS, workers_frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,11 +1,12 @@
-"""One row for each check of each report."""
+"""What reports say: one row for each check, and the bins of calibration checks."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from myia_sdk.certification.report import Outcome, Severity
+from myia_sdk.certification.checks.outcomes import Outcome, Severity
 from myia_sdk.frames.columns import (
     INTEGER,
     NUMBER,
@@ -18,12 +19,13 @@ from myia_sdk.frames.columns import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     import pandas as pd
 
-    from myia_sdk.certification.report import CheckRecord, Report
+    from myia_sdk.certification.checks.record import CheckRecord
+    from myia_sdk.certification.report.report import Report
 
 OUTCOMES = ordered(
     (Outcome.SKIPPED, Outcome.ERROR, Outcome.FAILED, Outcome.WARNED, Outcome.PASSED)
@@ -113,3 +115,47 @@ def checks_frame(
     ]
     chosen = choose(CHECK_COLUMNS, columns, frame="checks")
     return build_frame(rows, chosen, as_of=as_of, truncated=truncated)
+
+
+CHECK_ID = "calibration"
+
+CALIBRATION_COLUMNS: tuple[Column, ...] = (
+    Column("job_id", TEXT, itemgetter("job_id"), "job the report belongs to"),
+    Column("low", NUMBER, itemgetter("low"), "least confidence of the bin"),
+    Column("high", NUMBER, itemgetter("high"), "greatest confidence of the bin"),
+    Column("count", INTEGER, itemgetter("count"), "predictions in the bin"),
+    Column("confidence", NUMBER, itemgetter("confidence"), "their mean confidence"),
+    Column("accuracy", NUMBER, itemgetter("accuracy"), "share of them that was right"),
+)
+_KEYS = frozenset(column.name for column in CALIBRATION_COLUMNS[1:])
+
+
+def calibration_frame(
+    reports: Iterable[tuple[str, Report]], *, as_of: datetime | None = None
+) -> pd.DataFrame:
+    """Return one row for each bin that holds predictions.
+
+    Parameters
+    ----------
+    reports : iterable of (job id, Report)
+        Reports; those without a calibration check add no rows.
+    as_of : datetime, optional
+        When they were read; now when not given. Kept in ``attrs``.
+    """
+    rows = [
+        {"job_id": job_id, **found}
+        for job_id, report in reports
+        for found in _bins(report)
+    ]
+    return build_frame(rows, CALIBRATION_COLUMNS, as_of=as_of)
+
+
+def _bins(report: Report) -> Iterable[Mapping[str, object]]:
+    for check in report.checks:
+        found = check.details.get("bins") if check.id == CHECK_ID else None
+        if isinstance(found, list):
+            yield from (
+                item
+                for item in found
+                if isinstance(item, dict) and item.keys() >= _KEYS
+            )

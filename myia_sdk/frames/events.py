@@ -1,19 +1,19 @@
-"""What happened in the queue: one row for each event of its stream."""
+"""What happened: the events of a queue and the log lines of a job."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from myia_sdk.frames.columns import TEXT, TIME, Column, build_frame, choose
+from myia_sdk.frames.columns import INTEGER, TEXT, TIME, Column, build_frame, choose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
-    from myia_sdk.queue.events import Event
+    from myia_sdk.queue.store.events import Event
 
 #: Fields that are columns of their own.
 KNOWN_FIELDS = frozenset({"event", "jobId", "prev", "failedReason"})
@@ -74,3 +74,46 @@ def events_frame(
     """
     chosen = choose(EVENT_COLUMNS, columns, frame="events")
     return build_frame(events, chosen, as_of=as_of, truncated=truncated)
+
+
+class LogLine(NamedTuple):
+    """One line of a job's log."""
+
+    job_id: str
+    number: int
+    text: str
+
+
+LOG_COLUMNS: tuple[Column, ...] = (
+    Column("job_id", TEXT, lambda line: line.job_id, "job that wrote it"),
+    Column("line", INTEGER, lambda line: line.number, "position in the log, from 0"),
+    Column("text", TEXT, lambda line: line.text, "the line"),
+)
+
+
+def logs_frame(
+    job_id: str,
+    lines: Sequence[str],
+    *,
+    start: int = 0,
+    total: int | None = None,
+    as_of: datetime | None = None,
+) -> pd.DataFrame:
+    """Return one row for each line, oldest first.
+
+    Parameters
+    ----------
+    job_id : str
+        The job.
+    lines : sequence of str
+        Its lines.
+    start : int, default 0
+        Position of the first of them in the log.
+    total : int, optional
+        Lines in the whole log; more than are given sets ``attrs["truncated"]``.
+    as_of : datetime, optional
+        When they were read; now when not given.
+    """
+    records = [LogLine(job_id, start + i, text) for i, text in enumerate(lines)]
+    truncated = total is not None and total > len(lines)
+    return build_frame(records, LOG_COLUMNS, as_of=as_of, truncated=truncated)

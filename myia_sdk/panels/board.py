@@ -12,12 +12,12 @@ from myia_sdk.panels.clean import CleanPanel
 from myia_sdk.panels.displayed import Displayed, close_tree
 from myia_sdk.panels.guard import KeyGuard
 from myia_sdk.panels.monitor import MonitorPanel
+from myia_sdk.panels.page.texts import choose_language, translate
 from myia_sdk.panels.submit import SubmitPanel
-from myia_sdk.panels.texts import choose_language, translate
 
 if TYPE_CHECKING:
-    from myia_sdk.client import Client
-    from myia_sdk.panels.controllers.redaction import Redact
+    from myia_sdk.facade import Client
+    from myia_sdk.panels.redaction import Redact
 
 _MONITOR_TAB = 1
 
@@ -33,7 +33,7 @@ class BoardPanel(Displayed, ipywidgets.VBox):
         Show everything, change nothing.
     redact : callable, optional
         ``redact(field, value) -> value``: what is shown of the values of jobs; see
-        :class:`~myia_sdk.panels.controllers.redaction.Redaction`.
+        :class:`~myia_sdk.panels.redaction.Redaction`.
     """
 
     def __init__(

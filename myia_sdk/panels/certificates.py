@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from myia_sdk.panels.controllers.base import ControllerOptions
 from myia_sdk.panels.controllers.certificates import CertificatesController
-from myia_sdk.panels.view import SILENCE
+from myia_sdk.panels.live.controller import ControllerOptions
+from myia_sdk.panels.live.view import SILENCE
 from myia_sdk.panels.widget import LiveWidget
 
 if TYPE_CHECKING:
-    from myia_sdk.client import Client
+    from myia_sdk.facade import Client
 
 
 class CertificatesPanel(LiveWidget):

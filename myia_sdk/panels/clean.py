@@ -9,22 +9,16 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from myia_sdk.errors import MyiaError
-from myia_sdk.panels.controllers.base import ControllerOptions
 from myia_sdk.panels.controllers.clean import CLEANABLE, CleanController
-from myia_sdk.panels.form import (
-    FormPanel,
-    Runner,
-    choice_field,
-    in_thread,
-    text_field,
-)
+from myia_sdk.panels.form import FormPanel, Runner, choice_field, in_thread, text_field
 from myia_sdk.panels.guard import KeyGuard
+from myia_sdk.panels.live.controller import ControllerOptions
 from myia_sdk.panels.permissions import Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from myia_sdk.client import Client
+    from myia_sdk.facade import Client
 
 #: Seconds of each unit of the grace.
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from myia_sdk.panels.controllers.base import ControllerOptions
 from myia_sdk.panels.controllers.monitor import PAGE_SIZE, MonitorController
-from myia_sdk.panels.view import SILENCE
+from myia_sdk.panels.live.controller import ControllerOptions
+from myia_sdk.panels.live.view import SILENCE
 from myia_sdk.panels.widget import LiveWidget
 
 if TYPE_CHECKING:
-    from myia_sdk.client import Client
-    from myia_sdk.panels.controllers.redaction import Redact
+    from myia_sdk.facade import Client
+    from myia_sdk.panels.redaction import Redact
 
 
 class MonitorPanel(LiveWidget):
@@ -29,7 +29,7 @@ class MonitorPanel(LiveWidget):
         Seconds without a heartbeat of the browser after which updates pause.
     redact : callable, optional
         ``redact(field, value) -> value``: what is shown of the values of jobs; see
-        :class:`~myia_sdk.panels.controllers.redaction.Redaction`.
+        :class:`~myia_sdk.panels.redaction.Redaction`.
     """
 
     controller: MonitorController

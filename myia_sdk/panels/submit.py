@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from myia_sdk.panels.controllers.base import ControllerOptions
-from myia_sdk.panels.controllers.form import (
-    ENDPOINT_KINDS,
-    OWN_SUITE,
-    REGIONS,
-    SOURCES,
-)
+from myia_sdk.panels.controllers.form import ENDPOINT_KINDS, OWN_SUITE, REGIONS, SOURCES
 from myia_sdk.panels.controllers.submit import SubmitController
 from myia_sdk.panels.form import (
     Field,
@@ -27,13 +21,14 @@ from myia_sdk.panels.form import (
 )
 from myia_sdk.panels.guard import KeyGuard
 from myia_sdk.panels.kernel import user_namespace
+from myia_sdk.panels.live.controller import ControllerOptions
 from myia_sdk.panels.monitor import MonitorPanel
-from myia_sdk.panels.snapshot import table
+from myia_sdk.panels.page.snapshot import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from myia_sdk.client import Client
+    from myia_sdk.facade import Client
 
 _ENDPOINT_FIELDS = ("kind", "url", "model_id", "secret")
 _TEXT_FIELDS = (

@@ -9,16 +9,16 @@ from uuid import uuid4
 import anywidget
 import traitlets
 
-from myia_sdk.panels.assets import script, style
 from myia_sdk.panels.displayed import Displayed, close_tree
 from myia_sdk.panels.kernel import is_busy
-from myia_sdk.panels.live import LiveFeed
-from myia_sdk.panels.snapshot import static_html
-from myia_sdk.panels.view import SILENCE, LiveView
+from myia_sdk.panels.live.feed import LiveFeed
+from myia_sdk.panels.live.view import SILENCE, LiveView
+from myia_sdk.panels.page.assets import script, style
+from myia_sdk.panels.page.snapshot import static_html
 
 if TYPE_CHECKING:
-    from myia_sdk.client import Client
-    from myia_sdk.panels.controllers.base import Controller
+    from myia_sdk.facade import Client
+    from myia_sdk.panels.live.controller import Controller
 
 
 class LiveWidget(Displayed, anywidget.AnyWidget):

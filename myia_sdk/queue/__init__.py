@@ -10,16 +10,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from myia_sdk.queue.administration import QueueAdministration
-    from myia_sdk.queue.connection import ConnectionOptions, connect
-    from myia_sdk.queue.current import current_job
-    from myia_sdk.queue.events import EventReader
-    from myia_sdk.queue.huey import BullHuey
-    from myia_sdk.queue.job import Job, JobState, NewJob
-    from myia_sdk.queue.options import Backoff, JobOptions, Retention
-    from myia_sdk.queue.schedule import JobSchedulers
-    from myia_sdk.queue.store import JobStore
-    from myia_sdk.queue.tasks import Finished, UnrecoverableError
+    from myia_sdk.queue.huey.bullhuey import BullHuey
+    from myia_sdk.queue.huey.tasks import Finished, UnrecoverableError
+    from myia_sdk.queue.jobs.job import Job, JobState, NewJob
+    from myia_sdk.queue.jobs.options import Backoff, JobOptions, Retention
+    from myia_sdk.queue.sandbox.current import current_job
+    from myia_sdk.queue.store.administration import QueueAdministration
+    from myia_sdk.queue.store.events import EventReader
+    from myia_sdk.queue.store.schedulers import JobSchedulers
+    from myia_sdk.queue.store.store import JobStore
+    from myia_sdk.queue.wire.clients import ConnectionOptions, connect
 
 __all__ = [
     "Backoff",
@@ -41,22 +41,22 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Backoff": "options",
-    "BullHuey": "huey",
-    "ConnectionOptions": "connection",
-    "EventReader": "events",
-    "Finished": "tasks",
-    "Job": "job",
-    "JobOptions": "options",
-    "JobSchedulers": "schedule",
-    "JobState": "job",
-    "JobStore": "store",
-    "NewJob": "job",
-    "QueueAdministration": "administration",
-    "Retention": "options",
-    "UnrecoverableError": "tasks",
-    "connect": "connection",
-    "current_job": "current",
+    "Backoff": "jobs.options",
+    "BullHuey": "huey.bullhuey",
+    "ConnectionOptions": "wire.clients",
+    "EventReader": "store.events",
+    "Finished": "huey.tasks",
+    "Job": "jobs.job",
+    "JobOptions": "jobs.options",
+    "JobSchedulers": "store.schedulers",
+    "JobState": "jobs.states",
+    "JobStore": "store.store",
+    "NewJob": "jobs.job",
+    "QueueAdministration": "store.administration",
+    "Retention": "jobs.options",
+    "UnrecoverableError": "huey.tasks",
+    "connect": "wire.clients",
+    "current_job": "sandbox.current",
 }
 
 

@@ -18,7 +18,7 @@ from huey import crontab
 from huey.exceptions import RetryTask
 
 from myia_sdk.queue import Backoff, BullHuey, Finished, UnrecoverableError, current_job
-from myia_sdk.queue.sandbox import Limits
+from myia_sdk.queue.sandbox.sandbox import Limits
 
 QUEUE = os.environ.get("TEST_QUEUE") or f"t{uuid4().hex}"
 LEASE = timedelta(seconds=float(os.environ.get("TEST_LEASE", "15")))

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from typer.testing import CliRunner
 
 from myia_sdk import Client, Settings
-from myia_sdk.cli import app
+from myia_sdk.cli.__main__ import app
 from myia_sdk.cli.app import console
 from tests.conftest import free_port
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
-from myia_sdk.cli import app
+from myia_sdk.cli.__main__ import app
 from myia_sdk.queue import JobOptions, JobState, JobStore, NewJob, QueueAdministration
 
 

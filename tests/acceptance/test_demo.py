@@ -35,7 +35,7 @@ def test_an_interrupted_demo_leaves_no_job_to_run(tmp_path):
         # A shell that starts the tests in the background lets its children ignore it.
         "import signal, sys\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from myia_sdk.cli import main; sys.argv = ['myia', 'demo']; main()"
+        "from myia_sdk.cli.__main__ import main; sys.argv = ['myia', 'demo']; main()"
     )
     with Client.local(home, workers=0) as client:
 
@@ -70,7 +70,7 @@ def test_an_interrupted_demo_leaves_no_job_to_run(tmp_path):
 def test_demo_without_scikit_learn_names_the_extra_and_starts_nothing(tmp_path):
     code = (
         "import sys; sys.modules['sklearn'] = None\n"
-        "from myia_sdk.cli import main; sys.argv = ['myia', 'demo']; main()"
+        "from myia_sdk.cli.__main__ import main; sys.argv = ['myia', 'demo']; main()"
     )
     result = subprocess.run(
         [sys.executable, "-c", code],

@@ -33,7 +33,7 @@ def serving(
     }
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "myia_sdk.served"],
+            [sys.executable, "-m", "myia_sdk.board"],
             env=environment,
             stdout=log,
             stderr=log,

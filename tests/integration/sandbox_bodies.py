@@ -20,7 +20,7 @@ import threading
 import time
 from pathlib import Path
 
-from myia_sdk.queue.current import current_job
+from myia_sdk.queue.sandbox.current import current_job
 
 
 def echo(*args, **kwargs):
@@ -247,7 +247,7 @@ def make_mess(directory):
 
 
 def ask(method):
-    from myia_sdk.queue.child import current_channel
+    from myia_sdk.queue.sandbox.child import current_channel
 
     return current_channel().call(method, number=2)
 

@@ -13,10 +13,10 @@ from myia_sdk.errors import (
     JobNotFoundError,
     LeaseLostError,
 )
-from myia_sdk.queue.administration import QueueAdministration
-from myia_sdk.queue.job import Deduplication, JobOptions, JobState, NewJob
-from myia_sdk.queue.store import JobStore
-from myia_sdk.queue.workers import worker_client_name
+from myia_sdk.queue.jobs.job import Deduplication, JobOptions, JobState, NewJob
+from myia_sdk.queue.store.administration import QueueAdministration
+from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.wire.workers import worker_client_name
 
 LEASE = timedelta(minutes=10)
 OURS = "myia:test-token"

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from myia_sdk.certification.artifacts import ArtifactStore
-from myia_sdk.certification.datasets import Dataset
-from myia_sdk.certification.tables import from_parquet
+from myia_sdk.certification.data.artifacts import ArtifactStore
+from myia_sdk.certification.data.datasets import Dataset
+from myia_sdk.certification.data.parquet import from_parquet
 from myia_sdk.errors import (
     ArtifactCorruptedError,
     ArtifactNotFoundError,

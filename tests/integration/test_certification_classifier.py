@@ -20,13 +20,15 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from myia_sdk.certification.artifacts import ArtifactStore
-from myia_sdk.certification.checks import speed
-from myia_sdk.certification.datasets import Dataset
-from myia_sdk.certification.models import load_model
-from myia_sdk.certification.report import Outcome, Report, Verdict
-from myia_sdk.certification.request import CertificationRequest
-from myia_sdk.certification.runner import run_suite
+from myia_sdk.certification.checks.outcomes import Outcome
+from myia_sdk.certification.checks.registry import speed
+from myia_sdk.certification.data.artifacts import ArtifactStore
+from myia_sdk.certification.data.datasets import Dataset
+from myia_sdk.certification.models.adapters import load_model
+from myia_sdk.certification.report.report import Report
+from myia_sdk.certification.report.runner import run_suite
+from myia_sdk.certification.request.request import CertificationRequest
+from myia_sdk.certification.verdict.verdict import Verdict
 from myia_sdk.errors import (
     DatasetError,
     ModelRejectedError,

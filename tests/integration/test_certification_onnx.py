@@ -17,13 +17,14 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from myia_sdk.certification.artifacts import ArtifactStore
+from myia_sdk.certification.checks.outcomes import Outcome
+from myia_sdk.certification.data.artifacts import ArtifactStore
 from myia_sdk.certification.models.onnx import OnnxModel
 from myia_sdk.certification.models.onnx_content import inspect_onnx
-from myia_sdk.certification.references import ModelRef
-from myia_sdk.certification.report import Outcome, Verdict
-from myia_sdk.certification.request import CertificationRequest
-from myia_sdk.certification.runner import run_suite
+from myia_sdk.certification.report.runner import run_suite
+from myia_sdk.certification.request.references import ModelRef
+from myia_sdk.certification.request.request import CertificationRequest
+from myia_sdk.certification.verdict.verdict import Verdict
 from myia_sdk.errors import DatasetError, InvalidRequestError, ModelRejectedError
 from tests.speed import at_any_speed
 

@@ -10,16 +10,17 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
-from myia_sdk.certification.artifacts import ArtifactStore
-from myia_sdk.certification.budget import BudgetExceededError
-from myia_sdk.certification.datasets import Dataset
-from myia_sdk.certification.models import load_model
+from myia_sdk.certification.checks.outcomes import Outcome
+from myia_sdk.certification.data.artifacts import ArtifactStore
+from myia_sdk.certification.data.datasets import Dataset
+from myia_sdk.certification.models.adapters import load_model
 from myia_sdk.certification.models.python import find_factory
-from myia_sdk.certification.references import ModelRef
-from myia_sdk.certification.report import Outcome, Verdict
-from myia_sdk.certification.request import CertificationRequest
-from myia_sdk.certification.runner import run_suite
-from myia_sdk.certification.suites import load_suite
+from myia_sdk.certification.report.runner import run_suite
+from myia_sdk.certification.request.references import ModelRef
+from myia_sdk.certification.request.request import CertificationRequest
+from myia_sdk.certification.suites.suites import load_suite
+from myia_sdk.certification.traffic.budget import BudgetExceededError
+from myia_sdk.certification.verdict.verdict import Verdict
 from myia_sdk.errors import DatasetError, ModelRejectedError, SuiteError
 from tests.speed import at_any_speed
 
@@ -159,7 +160,7 @@ def test_request_of_a_foreign_client_is_checked_by_the_worker(store):
 def test_entry_points_bring_checks(tmp_path):
     """A distribution that declares the group is found without any setting."""
     (tmp_path / "mychecks.py").write_text(
-        "from myia_sdk.certification.checks import Measurement, check\n"
+        "from myia_sdk.certification.checks.registry import Measurement, check\n"
         "@check('from-entry-point', version='1', title='t', kinds=['regressor'])\n"
         "def found(context):\n"
         "    return Measurement(value=1.0)\n"
@@ -172,7 +173,7 @@ def test_entry_points_bring_checks(tmp_path):
     (metadata / "entry_points.txt").write_text("[myia_sdk.checks]\nmine = mychecks\n")
     program = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-        "from myia_sdk.certification.checks import find_check\n"
+        "from myia_sdk.certification.checks.registry import find_check\n"
         "assert find_check('from-entry-point', 'regressor').title == 't'\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=240)

@@ -11,11 +11,12 @@ from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeRegressor
 from threadpoolctl import threadpool_limits
 
-from myia_sdk.certification.artifacts import ArtifactStore
+from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.checks.regressor import conformal_width
-from myia_sdk.certification.report import Outcome, Verdict
-from myia_sdk.certification.request import CertificationRequest
-from myia_sdk.certification.runner import run_suite
+from myia_sdk.certification.data.artifacts import ArtifactStore
+from myia_sdk.certification.report.runner import run_suite
+from myia_sdk.certification.request.request import CertificationRequest
+from myia_sdk.certification.verdict.verdict import Verdict
 from myia_sdk.errors import DatasetError
 from tests.speed import at_any_speed
 

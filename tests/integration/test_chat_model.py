@@ -8,9 +8,9 @@ import threading
 import openai
 import pytest
 
-from myia_sdk.certification.categories import ErrorCategory
-from myia_sdk.certification.diagnosis import diagnose
-from myia_sdk.certification.references import ModelRef
+from myia_sdk.certification.diagnosis.categories import ErrorCategory
+from myia_sdk.certification.diagnosis.diagnosis import diagnose
+from myia_sdk.certification.request.references import ModelRef
 from myia_sdk.errors import (
     ConfigurationError,
     InvalidRequestError,

@@ -14,10 +14,10 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 from myia_sdk import Client, Settings
-from myia_sdk.certification.samples import SampleLog
+from myia_sdk.certification.data.samples import SampleLog
+from myia_sdk.client.plots import Plots
 from myia_sdk.errors import ArtifactNotFoundError
-from myia_sdk.plotting import Plots
-from myia_sdk.queue.job import NewJob
+from myia_sdk.queue.jobs.job import NewJob
 from tests.conftest import RedisServer
 from tests.unit.frame_records import make_check, make_report
 

@@ -27,7 +27,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from myia_sdk import Client, JobState, ModelRef, Settings
-from myia_sdk.certification.comparison import Change
+from myia_sdk.certification.report.comparison import Change
+from myia_sdk.client.wait import follow
 from myia_sdk.errors import (
     CertificateError,
     InvalidTransitionError,
@@ -37,7 +38,6 @@ from myia_sdk.errors import (
     UnknownModelError,
     WaitTimeoutError,
 )
-from myia_sdk.waiting import follow
 from tests.coroutines import run_coroutine
 from tests.processes import is_gone
 from tests.shapes import until

@@ -8,12 +8,12 @@ import pytest
 
 from myia_sdk.errors import QueueError
 from myia_sdk.queue import BullHuey, NewJob
-from myia_sdk.queue.administration import QueueAdministration
-from myia_sdk.queue.claiming import ClaimLoop
-from myia_sdk.queue.doorbell import Doorbell
-from myia_sdk.queue.leases import Leases
-from myia_sdk.queue.outages import Outage
-from myia_sdk.queue.store import JobStore
+from myia_sdk.queue.consumer.claim import ClaimLoop
+from myia_sdk.queue.consumer.doorbell import Doorbell
+from myia_sdk.queue.consumer.leases import Leases
+from myia_sdk.queue.store.administration import QueueAdministration
+from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.wire.outages import Outage
 from tests.acceptance.worker import wait_until
 from tests.integration.queue_probe import LEASE
 

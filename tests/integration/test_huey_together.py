@@ -12,8 +12,8 @@ from huey.exceptions import RateLimitExceeded, TaskException, TaskLockedExceptio
 from huey.utils import ChordConfig, Error
 
 from myia_sdk.queue import BullHuey, JobState
-from myia_sdk.queue.periodic import cron_pattern, register_periodic
-from myia_sdk.queue.schedule import JobSchedulers
+from myia_sdk.queue.huey.periodic import cron_pattern, register_periodic
+from myia_sdk.queue.store.schedulers import JobSchedulers
 from tests.acceptance import app
 from tests.acceptance.worker import consumer_here, ended, lines_of, wait_until
 from tests.integration.queue_probe import Clock

@@ -9,12 +9,12 @@ from importlib import import_module
 import pytest
 
 from myia_sdk import Client, Settings
-from myia_sdk.queue import channel
-from myia_sdk.queue.child import ChildChannel
-from myia_sdk.queue.current import CurrentJob
-from myia_sdk.queue.huey import BullHuey
-from myia_sdk.queue.job import Job, JobState
-from myia_sdk.worker import Finisher
+from myia_sdk.queue.huey.bullhuey import BullHuey
+from myia_sdk.queue.jobs.job import Job, JobState
+from myia_sdk.queue.sandbox import channel
+from myia_sdk.queue.sandbox.child import ChildChannel
+from myia_sdk.queue.sandbox.current import CurrentJob
+from myia_sdk.worker.worker import Finisher
 from tests.acceptance.worker import wait_until
 
 REQUEST = {
@@ -111,7 +111,7 @@ class Reports:
 
 
 def test_a_refused_question_is_told_once_and_the_run_goes_on(monkeypatch):
-    module = import_module("myia_sdk.certify")
+    module = import_module("myia_sdk.worker.certify")
     worker, child = socket.socketpair()
     line = ChildChannel(child, 1_000)
     monkeypatch.setattr(module, "current_channel", lambda: line)

@@ -13,7 +13,7 @@ from myia_sdk.panels.board import BoardPanel
 from myia_sdk.panels.clean import CleanPanel
 from myia_sdk.panels.controllers.submit import SubmitController
 from myia_sdk.panels.submit import SubmitPanel
-from myia_sdk.queue.job import JobState
+from myia_sdk.queue.jobs.job import JobState
 from tests.integration.panel_probe import *  # noqa: F403
 from tests.integration.panel_probe import at_once, browser_clicks, browser_sets
 from tests.suites import OWN_SUITE
@@ -187,7 +187,7 @@ def test_the_cost_is_estimated_for_each_region(form, tmp_path, prices, text):
 def test_prices_of_a_registered_model_come_before_those_of_the_suite(form, client):
     from datetime import UTC, datetime
 
-    from myia_sdk.registry import Entry
+    from myia_sdk.client.registry import Entry
 
     model = {"kind": "openai", "name": "m", "options": {"prices": {"prompt": 0.0}}}
     entry = Entry(

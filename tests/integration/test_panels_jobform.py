@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from myia_sdk.panels.controllers.base import ControllerOptions
 from myia_sdk.panels.controllers.monitor import MonitorController
-from myia_sdk.panels.controllers.redaction import Redaction
+from myia_sdk.panels.live.controller import ControllerOptions
 from myia_sdk.panels.permissions import Action, ActionRefusedError, Permissions
-from myia_sdk.queue.job import Deduplication, JobOptions, JobState, NewJob
+from myia_sdk.panels.redaction import Redaction
+from myia_sdk.queue.jobs.job import Deduplication, JobOptions, JobState, NewJob
 from tests.integration.panel_probe import *  # noqa: F403
 
 REQUEST = {

@@ -6,10 +6,17 @@ from datetime import timedelta
 
 import pytest
 
-from myia_sdk.queue.family import Children, Relative, read_family, relative_of
-from myia_sdk.queue.flow import SIBLINGS_SHOWN, Flow, read_flow
-from myia_sdk.queue.job import JobOptions, JobState, NewJob
-from myia_sdk.queue.store import JobStore
+from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob
+from myia_sdk.queue.store.flow import (
+    SIBLINGS_SHOWN,
+    Children,
+    Flow,
+    Relative,
+    read_family,
+    read_flow,
+    relative_of,
+)
+from myia_sdk.queue.store.store import JobStore
 
 LEASE = timedelta(hours=1)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from myia_sdk.errors import ConfigurationError, QueueError
-from myia_sdk.queue.sandbox import JobIdentity, Limits, Sandbox
+from myia_sdk.queue.sandbox.sandbox import JobIdentity, Limits, Sandbox
 
 BODIES = "tests.integration.sandbox_bodies"
 

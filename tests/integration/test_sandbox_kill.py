@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from myia_sdk.queue.sandbox import Sandbox
+from myia_sdk.queue.sandbox.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path

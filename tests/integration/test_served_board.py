@@ -19,10 +19,10 @@ import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
+from myia_sdk.board.app import load_redact
+from myia_sdk.board.gate import FAILURES_ALLOWED, Gate
 from myia_sdk.errors import ConfigurationError
-from myia_sdk.queue.job import NewJob
-from myia_sdk.served.app import load_redact
-from myia_sdk.served.gate import FAILURES_ALLOWED, Gate
+from myia_sdk.queue.jobs.job import NewJob
 from tests.conftest import free_port
 from tests.coroutines import run_coroutine
 from tests.integration.panel_probe import TOKEN, Jobs
@@ -82,7 +82,7 @@ def running_board(server, queue: str, home, *arguments: str):
         "MYIA_HOME": str(home),
     }
     with subprocess.Popen(
-        [sys.executable, "-m", "myia_sdk.served", *arguments],
+        [sys.executable, "-m", "myia_sdk.board", *arguments],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -197,7 +197,7 @@ def test_a_foreign_origin_is_refused_even_with_credentials(board):
 
 
 def test_assets_are_the_panels_own(board):
-    from myia_sdk.panels.assets import script
+    from myia_sdk.panels.page.assets import script
 
     reply = board.get("/admin/queues/panel.js", Cookie=cookie_of(board))
     assert reply.text == script()

@@ -7,9 +7,9 @@ import urllib.request
 
 import pytest
 
+from myia_sdk.board.health import HealthServer
+from myia_sdk.board.metrics import Metric, exposition
 from myia_sdk.errors import ConfigurationError
-from myia_sdk.served.health import HealthServer
-from myia_sdk.served.metrics import Metric, exposition
 from tests.integration.panel_probe import *  # noqa: F403
 
 HEALTHY = {

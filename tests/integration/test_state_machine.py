@@ -18,9 +18,9 @@ from hypothesis.stateful import (
 )
 
 from myia_sdk.errors import InvalidTransitionError, LeaseLostError
-from myia_sdk.queue.administration import QueueAdministration
-from myia_sdk.queue.job import JobState, targets
-from myia_sdk.queue.store import JobStore
+from myia_sdk.queue.jobs.job import JobState, targets
+from myia_sdk.queue.store.administration import QueueAdministration
+from myia_sdk.queue.store.store import JobStore
 from tests.integration.queue_probe import LEASE, Clock, all_keys, new_job
 
 W, P, D, A = (

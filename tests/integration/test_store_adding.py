@@ -7,12 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from myia_sdk.errors import (
-    DuplicateJobError,
-    InvalidJobError,
-    PayloadTooLargeError,
-)
-from myia_sdk.queue.job import (
+from myia_sdk.errors import DuplicateJobError, InvalidJobError, PayloadTooLargeError
+from myia_sdk.queue.jobs.job import (
     Backoff,
     Deduplication,
     JobOptions,
@@ -20,7 +16,7 @@ from myia_sdk.queue.job import (
     NewJob,
     Retention,
 )
-from myia_sdk.queue.store import JobStore
+from myia_sdk.queue.store.store import JobStore
 from tests.integration.queue_probe import (
     LEASE,
     Clock,

@@ -7,20 +7,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from myia_sdk.errors import QueueError
-from myia_sdk.queue.administration import QueueAdministration
-from myia_sdk.queue.connection import ConnectionOptions, connect
-from myia_sdk.queue.events import EventReader
-from myia_sdk.queue.job import (
+from myia_sdk.queue.huey.values import BullStorage
+from myia_sdk.queue.jobs.job import (
     Deduplication,
     JobOptions,
     JobState,
     NewJob,
     milliseconds,
 )
-from myia_sdk.queue.roles import OPERATOR, ROLES, SUBMITTER, VIEWER, WORKER
-from myia_sdk.queue.schedule import JobSchedulers
-from myia_sdk.queue.storage import BullStorage
-from myia_sdk.queue.store import JobStore
+from myia_sdk.queue.store.administration import QueueAdministration
+from myia_sdk.queue.store.events import EventReader
+from myia_sdk.queue.store.schedulers import JobSchedulers
+from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.wire.clients import ConnectionOptions, connect
+from myia_sdk.queue.wire.roles import OPERATOR, ROLES, SUBMITTER, VIEWER, WORKER
 from tests.integration.queue_probe import LEASE, Clock, names, new_job
 
 GREETINGS = {"ping", "hello", "auth", "select", "client|setname", "time"}

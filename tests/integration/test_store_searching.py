@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from myia_sdk.errors import InvalidJobError
-from myia_sdk.queue.administration import QueueAdministration
-from myia_sdk.queue.job import JobOptions, JobState, NewJob, Retention
-from myia_sdk.queue.store import JobStore
+from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob, Retention
+from myia_sdk.queue.store.administration import QueueAdministration
+from myia_sdk.queue.store.store import JobStore
 from tests.integration.queue_probe import Clock, claimed, new_job
 
 

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from myia_sdk.queue.administration import QueueAdministration
-from myia_sdk.queue.schedule import JobSchedulers
-from myia_sdk.queue.store import JobStore
+from myia_sdk.queue.store.administration import QueueAdministration
+from myia_sdk.queue.store.schedulers import JobSchedulers
+from myia_sdk.queue.store.store import JobStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import redis
 
-    from myia_sdk.queue.job import Job
+    from myia_sdk.queue.jobs.job import Job
     from tests.conftest import RedisServer
 
 #: Longer than any pause of a busy machine.

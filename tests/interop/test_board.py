@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from myia_sdk.queue.job import JobOptions, JobState, NewJob
-from myia_sdk.queue.schedule import JobSchedulers
-from myia_sdk.queue.workers import worker_client_name
+from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob
+from myia_sdk.queue.store.schedulers import JobSchedulers
+from myia_sdk.queue.wire.workers import worker_client_name
 from tests.interop.conftest import LEASE
 
 pytestmark = pytest.mark.node

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from myia_sdk.certification.execution import Progress
-from myia_sdk.queue.job import JobOptions, JobState, NewJob
-from myia_sdk.queue.workers import worker_client_name
+from myia_sdk.certification.run.run import Progress
+from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob
+from myia_sdk.queue.wire.workers import worker_client_name
 from tests.interop.conftest import LEASE, until
 
 pytestmark = [

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from myia_sdk.certification.certificate import Certificate
-from myia_sdk.certification.envelope import pre_authentication_encoding
-from myia_sdk.certification.keys import new_key
-from myia_sdk.certification.signing import Signer
-from myia_sdk.certification.subjects import Subject
+from myia_sdk.certification.certificate.certificate import Certificate
+from myia_sdk.certification.certificate.envelope import pre_authentication_encoding
+from myia_sdk.certification.certificate.keys import new_key
+from myia_sdk.certification.certificate.signing import Signer
+from myia_sdk.certification.certificate.subjects import Subject
 from tests.reports import make_report
 
 HERE = Path(__file__).parent

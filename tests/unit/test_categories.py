@@ -10,7 +10,7 @@ import openai
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
-from myia_sdk.certification.categories import (
+from myia_sdk.certification.diagnosis.categories import (
     CATEGORIES,
     FORCED_FAILURES,
     CategorySeverity,
@@ -18,7 +18,7 @@ from myia_sdk.certification.categories import (
     categorise,
     most_severe,
 )
-from myia_sdk.certification.diagnosis import diagnose, parse_retry_after
+from myia_sdk.certification.diagnosis.diagnosis import diagnose, parse_retry_after
 from myia_sdk.errors import MissingExtraError, PermanentCertificationError
 
 C = ErrorCategory

@@ -8,16 +8,16 @@ from datetime import timedelta
 
 import pytest
 
-from myia_sdk.certificates import CertificateStore
-from myia_sdk.certification.artifacts import ArtifactStore
-from myia_sdk.certification.certificate import Certificate
-from myia_sdk.certification.envelope import Envelope
-from myia_sdk.certification.keys import new_key, trusted_keys
-from myia_sdk.certification.report import Verdict
-from myia_sdk.certification.revocation import RevocationKind, RevocationList
-from myia_sdk.certification.signing import Signer
-from myia_sdk.certification.statement import PAYLOAD_TYPE
-from myia_sdk.certification.subjects import Subject
+from myia_sdk.certification.certificate.certificate import Certificate
+from myia_sdk.certification.certificate.envelope import Envelope
+from myia_sdk.certification.certificate.keys import new_key, trusted_keys
+from myia_sdk.certification.certificate.revocation import RevocationKind, RevocationList
+from myia_sdk.certification.certificate.signing import Signer
+from myia_sdk.certification.certificate.statement import PAYLOAD_TYPE
+from myia_sdk.certification.certificate.subjects import Subject
+from myia_sdk.certification.data.artifacts import ArtifactStore
+from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.client.certificates import CertificateStore
 from myia_sdk.errors import (
     CertificateError,
     CertificateExpiredError,

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from myia_sdk.certification.keys import (
+from myia_sdk.certification.certificate.keys import (
     PublicKey,
     development_key,
     new_key,
@@ -15,8 +15,8 @@ from myia_sdk.certification.keys import (
     show_keys,
     trusted_keys,
 )
-from myia_sdk.certification.revocation import RevocationKind, RevocationList
-from myia_sdk.certification.signing import Signer
+from myia_sdk.certification.certificate.revocation import RevocationKind, RevocationList
+from myia_sdk.certification.certificate.signing import Signer
 from myia_sdk.errors import CertificateError, ConfigurationError
 
 

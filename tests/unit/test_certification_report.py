@@ -8,17 +8,14 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from myia_sdk.certification.records import json_safe
-from myia_sdk.certification.references import DatasetRef, ModelRef
-from myia_sdk.certification.report import (
-    CheckRecord,
-    Outcome,
-    Report,
-    Severity,
-    Threshold,
-    Verdict,
-)
-from myia_sdk.certification.request import CertificationRequest
+from myia_sdk.certification.checks.outcomes import Outcome, Severity
+from myia_sdk.certification.checks.record import CheckRecord
+from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.report.report import Report
+from myia_sdk.certification.request.records import json_safe
+from myia_sdk.certification.request.references import DatasetRef, ModelRef
+from myia_sdk.certification.request.request import CertificationRequest
+from myia_sdk.certification.verdict.verdict import Verdict
 from myia_sdk.errors import CertificationError, PermanentCertificationError
 
 
@@ -133,7 +130,7 @@ def test_threshold_judges(threshold, value, interval, outcome):
 
 
 def test_twenty_of_twenty_is_the_least_that_shows_eighty_percent():
-    from myia_sdk.certification.statistics import wilson_interval
+    from myia_sdk.certification.statistics.intervals import wilson_interval
 
     rule = Threshold(passed=0.8, rule="bound")
     assert rule.judge(1.0, wilson_interval(20, 20)) is Outcome.PASSED

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from myia_sdk.certification.artifacts import ArtifactStore
-from myia_sdk.certification.budget import Budget, BudgetExceededError, Price
-from myia_sdk.certification.retrying import NO_RETRIES, RetryPolicy
-from myia_sdk.certification.samples import SampleLog, read_samples
+from myia_sdk.certification.data.artifacts import ArtifactStore
+from myia_sdk.certification.data.samples import SampleLog, read_samples
+from myia_sdk.certification.traffic.budget import Budget, BudgetExceededError, Price
+from myia_sdk.certification.traffic.retries import NO_RETRIES, RetryPolicy
 
 
 class FakeStatusError(Exception):

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from myia_sdk.certification import metrics, statistics
+from myia_sdk.certification.statistics import intervals as statistics
+from myia_sdk.certification.statistics import metrics
 
 EXACT = {"rel": 1e-12, "abs": 1e-12}
 

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from myia_sdk.certification.categories import ErrorCategory
-from myia_sdk.certification.report import CheckRecord, Outcome, Severity, Verdict
-from myia_sdk.certification.verdict import CLASSIC, STANDARD, Policy, judge, rating_of
+from myia_sdk.certification.checks.outcomes import Outcome, Severity
+from myia_sdk.certification.checks.record import CheckRecord
+from myia_sdk.certification.diagnosis.categories import ErrorCategory
+from myia_sdk.certification.suites.policy import CLASSIC, STANDARD, Policy
+from myia_sdk.certification.verdict.verdict import Verdict, judge, rating_of
 from myia_sdk.errors import SuiteError
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from myia_sdk import colors
-from myia_sdk.certification.report import Outcome, Verdict
-from myia_sdk.queue.job import JobState
+from myia_sdk.certification.checks.outcomes import Outcome
+from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.queue.jobs.job import JobState
 
 PALETTES = {
     "states": dict(colors.STATE_COLORS),

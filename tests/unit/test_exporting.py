@@ -11,15 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from myia_sdk import colors, exporting
+from myia_sdk import colors
 from myia_sdk.errors import ConfigurationError
-from myia_sdk.exporting import (
+from myia_sdk.frames import arrays as hashes
+from myia_sdk.frames import export as exporting
+from myia_sdk.frames import jobs, jobs_frame
+from myia_sdk.frames.export import (
     defuse_formulas,
     restore_formulas,
     write_csv,
     write_excel,
 )
-from myia_sdk.frames import hashes, jobs, jobs_frame
 from myia_sdk.plots import scores
 from tests.unit.frame_records import make_job
 

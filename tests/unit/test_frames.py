@@ -12,12 +12,12 @@ import pytest
 
 from myia_sdk import frames
 from myia_sdk.errors import ConfigurationError
-from myia_sdk.queue.events import Event
-from myia_sdk.queue.job import JobState
-from myia_sdk.queue.metrics import Metrics, MetricsPoint
-from myia_sdk.queue.schedule import JobScheduler
-from myia_sdk.queue.timetable import Timetable
-from myia_sdk.queue.workers import WorkerRecord
+from myia_sdk.queue.jobs.job import JobState
+from myia_sdk.queue.jobs.metrics import Metrics, MetricsPoint
+from myia_sdk.queue.jobs.timetable import Timetable
+from myia_sdk.queue.store.events import Event
+from myia_sdk.queue.store.schedulers import JobScheduler
+from myia_sdk.queue.wire.workers import WorkerRecord
 from tests.unit.frame_records import NOW, make_check, make_job, make_report
 
 #: pandas 3 has a text dtype of its own; pandas 2 keeps texts as objects.

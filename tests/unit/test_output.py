@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from myia_sdk.queue.output import OutputLines
+from myia_sdk.queue.sandbox.output import OutputLines
 
 PRINTED = b"10%\r50%\r100%\ntwo\r\n\rleading\rrepainted\n\nlast 1\rlast 2\r"
 LINES = ["100%", "two", "repainted", "", "last 2"]

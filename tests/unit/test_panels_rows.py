@@ -5,20 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from myia_sdk.panels.controllers.queue_facts import by_minute, last_beat
-from myia_sdk.panels.controllers.redaction import Redaction, masked, pretty
-from myia_sdk.panels.controllers.rows import (
-    check_rows,
-    job_row,
-    percent_of,
-    step_of,
-    timeline,
-)
+from myia_sdk.panels.controllers.queue import by_minute, last_beat
 from myia_sdk.panels.controllers.search import matches, parse_query
+from myia_sdk.panels.jobs.rows import check_rows, job_row, percent_of, step_of, timeline
+from myia_sdk.panels.page.snapshot import static_html
 from myia_sdk.panels.permissions import Action, ActionRefusedError, Permissions
-from myia_sdk.panels.snapshot import static_html
-from myia_sdk.queue.job import Job, JobState
-from myia_sdk.queue.metrics import Metrics, MetricsPoint
+from myia_sdk.panels.redaction import Redaction, masked, pretty
+from myia_sdk.queue.jobs.job import Job, JobState
+from myia_sdk.queue.jobs.metrics import Metrics, MetricsPoint
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

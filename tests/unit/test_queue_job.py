@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from myia_sdk.errors import InvalidJobError
-from myia_sdk.queue.job import (
+from myia_sdk.queue.jobs.job import (
     FINISHED_STATES,
     PENDING_STATES,
     TRANSITIONS,

@@ -16,16 +16,16 @@ from myia_sdk.errors import (
     QueueConnectionError,
     QueueError,
 )
-from myia_sdk.queue.connection import (
+from myia_sdk.queue.jobs.ids import new_job_id, new_token
+from myia_sdk.queue.wire.clients import (
     ConnectionOptions,
     address_of,
     connect,
     mask_url,
     wrap_errors,
 )
-from myia_sdk.queue.identifiers import new_job_id, new_token
-from myia_sdk.queue.keys import Keys, check_new_job_id
-from myia_sdk.queue.scripts import script
+from myia_sdk.queue.wire.keys import Keys, check_new_job_id
+from myia_sdk.queue.wire.scripts import script
 
 FOLDER = Path(myia_sdk.queue.__file__).parent / "scripts"
 

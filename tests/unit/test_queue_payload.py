@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from myia_sdk.errors import InvalidJobError, PayloadTooLargeError
-from myia_sdk.queue.payload import encode_json, printable
+from myia_sdk.queue.jobs.payload import encode_json, printable
 
 
 class Colour(StrEnum):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from myia_sdk.cli import app
-from myia_sdk.settings import variables
+from myia_sdk.cli.__main__ import app
+from myia_sdk.settings.settings import variables
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from myia_sdk.errors import ConfigurationError
-from myia_sdk.queue.timetable import Tick, Timetable
+from myia_sdk.queue.jobs.timetable import Tick, Timetable
 
 SECOND = timedelta(seconds=1)
 

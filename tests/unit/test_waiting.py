@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from myia_sdk.arguments import to_timedelta
-from myia_sdk.certify import redact, secret_names
+from myia_sdk.client.submit import Draft
+from myia_sdk.client.wait import ProgressBar, progress_share
 from myia_sdk.errors import InvalidJobError
-from myia_sdk.queue.job import Job, JobState
-from myia_sdk.submission import Draft
-from myia_sdk.waiting import ProgressBar, progress_share
+from myia_sdk.queue.jobs.job import Job, JobState
+from myia_sdk.worker.certify import redact, secret_names
 
 
 @pytest.mark.parametrize(

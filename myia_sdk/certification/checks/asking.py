@@ -7,19 +7,19 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import wraps
 from typing import TYPE_CHECKING, cast
 
-from myia_sdk.certification.checks import CheckContext, Measurement
-from myia_sdk.certification.checks.traffic import traffic_of
-from myia_sdk.certification.diagnosis import diagnose
-from myia_sdk.certification.report import Outcome
+from myia_sdk.certification.checks.context import CheckContext, Measurement
+from myia_sdk.certification.checks.outcomes import Outcome
+from myia_sdk.certification.diagnosis.diagnosis import diagnose
+from myia_sdk.certification.traffic.traffic import traffic_of
 from myia_sdk.errors import SuiteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from myia_sdk.certification.checks import CheckFunction
-    from myia_sdk.certification.models import ChatEvent, ChatModel
-    from myia_sdk.certification.records import JSON
-    from myia_sdk.certification.retrying import Retry, RetryPolicy
+    from myia_sdk.certification.checks.registry import CheckFunction
+    from myia_sdk.certification.models.protocols import ChatEvent, ChatModel
+    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.traffic.retries import Retry, RetryPolicy
 
 #: Seconds that one request may take; the original's longest.
 REQUEST_TIMEOUT = 60.0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from myia_sdk.certification.checks import CheckContext, Measurement, check
+from myia_sdk.certification.checks.context import CheckContext, Measurement
 from myia_sdk.certification.checks.predictions import (
     class_positions,
     classifier_of,
@@ -15,17 +15,18 @@ from myia_sdk.certification.checks.predictions import (
     predictions,
     probabilities,
 )
-from myia_sdk.certification.metrics import (
+from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.statistics.metrics import (
     Weighted,
     estimate,
     weighted_auc,
     weighted_label_metric,
     weighted_regression_metric,
 )
-from myia_sdk.certification.report import Threshold
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.models import ClassifierModel
+    from myia_sdk.certification.models.protocols import ClassifierModel
 
 #: Metrics of which less is better.
 _LOSSES = frozenset({"rmse", "mae"})

@@ -6,7 +6,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from myia_sdk.certification.checks import CheckContext, Measurement, check
+from myia_sdk.certification.checks.context import CheckContext, Measurement
+from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.checks.predictions import (
     class_positions,
     classifier_of,
@@ -15,9 +16,10 @@ from myia_sdk.certification.checks.predictions import (
     number,
     probabilities,
 )
+from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.slices import find_slices
-from myia_sdk.certification.report import Outcome, Threshold
-from myia_sdk.certification.statistics import (
+from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.statistics.intervals import (
     benjamini_hochberg,
     brier_score,
     brier_skill,

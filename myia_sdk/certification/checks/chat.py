@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from myia_sdk.certification.checks import CheckContext, Measurement, check
 from myia_sdk.certification.checks.asking import (
     Reply,
     answered,
@@ -16,14 +15,17 @@ from myia_sdk.certification.checks.asking import (
     retries_of,
     whole_number,
 )
-from myia_sdk.certification.diagnosis import diagnose
-from myia_sdk.certification.effort import sends
-from myia_sdk.certification.report import Outcome, Threshold
+from myia_sdk.certification.checks.context import CheckContext, Measurement
+from myia_sdk.certification.checks.outcomes import Outcome
+from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.diagnosis.diagnosis import diagnose
+from myia_sdk.certification.traffic.effort import sends
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.records import JSON
+    from myia_sdk.certification.request.records import JSON
 
 _KINDS = ("chat",)
 _GREETING = "Hi"

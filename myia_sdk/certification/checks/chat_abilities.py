@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from myia_sdk.certification.checks import CheckContext, Measurement, check
 from myia_sdk.certification.checks.asking import (
     Reply,
     answered,
@@ -16,18 +15,21 @@ from myia_sdk.certification.checks.asking import (
     retries_of,
     whole_number,
 )
+from myia_sdk.certification.checks.context import CheckContext, Measurement
 from myia_sdk.certification.checks.instructions import obeys
-from myia_sdk.certification.effort import Effort, sends
-from myia_sdk.certification.material import read_material
-from myia_sdk.certification.report import Outcome, Severity, Threshold
-from myia_sdk.certification.statistics import wilson_interval
+from myia_sdk.certification.checks.material import read_material
+from myia_sdk.certification.checks.outcomes import Outcome, Severity
+from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.statistics.intervals import wilson_interval
+from myia_sdk.certification.traffic.effort import Effort, sends
 from myia_sdk.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from myia_sdk.certification.checks.asking import Question
-    from myia_sdk.certification.records import JSON
+    from myia_sdk.certification.request.records import JSON
 
 _KINDS = ("chat",)
 _MATERIAL = read_material("chat")

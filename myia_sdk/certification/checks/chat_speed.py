@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from myia_sdk.certification.checks import CheckContext, Measurement, check
-from myia_sdk.certification.checks.asking import (
-    Reply,
-    ask,
-    retries_of,
-    whole_number,
-)
-from myia_sdk.certification.checks.traffic import traffic_of
-from myia_sdk.certification.effort import sends
-from myia_sdk.certification.report import Outcome, Threshold
+from myia_sdk.certification.checks.asking import Reply, ask, retries_of, whole_number
+from myia_sdk.certification.checks.context import CheckContext, Measurement
+from myia_sdk.certification.checks.outcomes import Outcome
+from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.traffic.effort import sends
+from myia_sdk.certification.traffic.traffic import traffic_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,8 @@ import warnings
 
 import numpy as np
 
-from myia_sdk.certification.checks import CheckContext, Measurement, check
+from myia_sdk.certification.checks.context import CheckContext, Measurement
+from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.checks.predictions import (
     class_positions,
     classifier_of,
@@ -17,7 +18,10 @@ from myia_sdk.certification.checks.predictions import (
     some_rows,
     train_predictions,
 )
-from myia_sdk.certification.metrics import (
+from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.statistics.intervals import wilson_interval
+from myia_sdk.certification.statistics.metrics import (
     LABEL_METRICS,
     Estimate,
     Labels,
@@ -25,8 +29,6 @@ from myia_sdk.certification.metrics import (
     balanced_accuracy,
     label_metric,
 )
-from myia_sdk.certification.report import Outcome, Threshold
-from myia_sdk.certification.statistics import wilson_interval
 
 _MIN_SHUFFLE_ROWS = 20
 _MIN_DOMINANCE_ROWS = 40

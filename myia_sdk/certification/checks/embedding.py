@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from myia_sdk.certification.checks import CheckContext, Measurement, check
 from myia_sdk.certification.checks.asking import whole_number
-from myia_sdk.certification.checks.traffic import traffic_of
+from myia_sdk.certification.checks.context import CheckContext, Measurement
+from myia_sdk.certification.checks.outcomes import Outcome
+from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.thresholds import Threshold
 from myia_sdk.certification.checks.vectors import TEXTS, cosines, embed, lengths
-from myia_sdk.certification.diagnosis import diagnose
-from myia_sdk.certification.effort import sends
-from myia_sdk.certification.report import Outcome, Threshold
-from myia_sdk.certification.retrying import NO_RETRIES
+from myia_sdk.certification.diagnosis.diagnosis import diagnose
+from myia_sdk.certification.traffic.effort import sends
+from myia_sdk.certification.traffic.retries import NO_RETRIES
+from myia_sdk.certification.traffic.traffic import traffic_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

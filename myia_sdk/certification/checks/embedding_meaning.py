@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from myia_sdk.certification.checks import CheckContext, Measurement, check
 from myia_sdk.certification.checks.asking import whole_number
+from myia_sdk.certification.checks.context import CheckContext, Measurement
+from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.thresholds import Threshold
 from myia_sdk.certification.checks.vectors import (
     MATERIAL,
     TEXTS,
@@ -16,9 +18,8 @@ from myia_sdk.certification.checks.vectors import (
     paired_cosines,
     rank_correlation,
 )
-from myia_sdk.certification.effort import sends
-from myia_sdk.certification.report import Threshold
-from myia_sdk.certification.statistics import wilson_interval
+from myia_sdk.certification.statistics.intervals import wilson_interval
+from myia_sdk.certification.traffic.effort import sends
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from myia_sdk.certification.checks import CheckContext, Measurement, check
+from myia_sdk.certification.checks.context import CheckContext, Measurement
+from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.checks.predictions import (
     data_of,
     known_classes,
     number,
     predictions,
 )
-from myia_sdk.certification.report import Outcome, Threshold
-from myia_sdk.certification.statistics import Fairness, group_fairness
+from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.statistics.intervals import Fairness, group_fairness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from myia_sdk.certification.checks import CheckContext, Measurement, check
+from myia_sdk.certification.checks.context import CheckContext, Measurement
 from myia_sdk.certification.checks.predictions import data_of
-from myia_sdk.certification.datasets import frame_of
-from myia_sdk.certification.report import Threshold
-from myia_sdk.certification.statistics import wilson_interval
+from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.data.datasets import frame_of
+from myia_sdk.certification.statistics.intervals import wilson_interval
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.datasets import Dataset
+    from myia_sdk.certification.data.datasets import Dataset
 
 
 @check(

@@ -6,16 +6,25 @@ import math
 
 import numpy as np
 
-from myia_sdk.certification.checks import CheckContext, Measurement, check
+from myia_sdk.certification.checks.context import CheckContext, Measurement
+from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.checks.predictions import (
     data_of,
     number,
     predictions,
     train_predictions,
 )
-from myia_sdk.certification.metrics import REGRESSION_METRICS, regression_metric
-from myia_sdk.certification.report import Outcome, Threshold
-from myia_sdk.certification.statistics import Interval, bootstrap, wilson_interval
+from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.statistics.intervals import (
+    Interval,
+    bootstrap,
+    wilson_interval,
+)
+from myia_sdk.certification.statistics.metrics import (
+    REGRESSION_METRICS,
+    regression_metric,
+)
 
 _KINDS = ["regressor"]
 _MIN_CONFORMAL_ROWS = 40

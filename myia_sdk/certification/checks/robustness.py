@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from myia_sdk.certification.checks import CheckContext, Measurement, check
+from myia_sdk.certification.checks.context import CheckContext, Measurement
+from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.checks.predictions import (
     classifier_of,
     data_of,
@@ -15,11 +16,12 @@ from myia_sdk.certification.checks.predictions import (
     regressor_of,
     some_rows,
 )
-from myia_sdk.certification.report import Outcome, Threshold
-from myia_sdk.certification.statistics import bootstrap_mean
+from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.statistics.intervals import bootstrap_mean
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.datasets import Features
+    from myia_sdk.certification.data.datasets import Features
 
 _NOISE = {"scale": 0.1, "repeats": 5, "max_rows": 5000}
 _MISSING = {"share": 0.05, "repeats": 3, "max_rows": 5000}

@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from myia_sdk.certification.checks import CheckContext, Measurement, check
+from myia_sdk.certification.checks.context import CheckContext, Measurement
+from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.checks.predictions import (
     classifier_of,
     data_of,
     known_classes,
     regressor_of,
 )
-from myia_sdk.certification.report import Outcome, Threshold
+from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.thresholds import Threshold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from myia_sdk.certification.datasets import Features
+    from myia_sdk.certification.data.datasets import Features
 
 _PROBE_ROWS = 5
 _UNSEEN = "a category nobody has seen"

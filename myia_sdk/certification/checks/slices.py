@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from myia_sdk.certification.checks import CheckContext, Measurement, check
+from myia_sdk.certification.checks.context import CheckContext, Measurement
+from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.checks.predictions import (
     data_of,
     is_right,
     number,
     predictions,
 )
-from myia_sdk.certification.report import Outcome, Threshold
-from myia_sdk.certification.statistics import benjamini_hochberg, one_sided_drop_p
+from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.statistics.intervals import (
+    benjamini_hochberg,
+    one_sided_drop_p,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from myia_sdk.certification.datasets import Features
+    from myia_sdk.certification.data.datasets import Features
 
 _PARAMS = {"bins": 4, "min_share": 0.05, "min_rows": 30, "alpha": 0.10}
 #: Columns and values looked at; beyond, the rest is left out.

@@ -6,14 +6,16 @@ import time
 
 import numpy as np
 
-from myia_sdk.certification.checks import CheckContext, Measurement, check
+from myia_sdk.certification.checks.context import CheckContext, Measurement
+from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.checks.predictions import (
     classifier_of,
     data_of,
     number,
     some_rows,
 )
-from myia_sdk.certification.report import Outcome, Threshold
+from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.thresholds import Threshold
 
 _MILLISECONDS = 1000
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from myia_sdk.certification.checks.asking import request_timeout
-from myia_sdk.certification.checks.traffic import traffic_of
-from myia_sdk.certification.material import read_material
+from myia_sdk.certification.checks.material import read_material
+from myia_sdk.certification.traffic.traffic import traffic_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from myia_sdk.certification.checks import CheckContext
-    from myia_sdk.certification.models import EmbeddingModel
-    from myia_sdk.certification.retrying import RetryPolicy
+    from myia_sdk.certification.checks.context import CheckContext
+    from myia_sdk.certification.models.protocols import EmbeddingModel
+    from myia_sdk.certification.traffic.retries import RetryPolicy
 
 MATERIAL = read_material("embedding")
 #: Unrelated short texts.

@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING
 
-from myia_sdk.certification.checks import CheckContext, Measurement, check
 from myia_sdk.certification.checks.asking import (
     any_text,
     ask,
@@ -18,13 +17,16 @@ from myia_sdk.certification.checks.asking import (
     refuses,
     retries_of,
 )
-from myia_sdk.certification.effort import sends
-from myia_sdk.certification.report import Outcome, Threshold
+from myia_sdk.certification.checks.context import CheckContext, Measurement
+from myia_sdk.certification.checks.outcomes import Outcome
+from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.traffic.effort import sends
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from myia_sdk.certification.checks import CheckFunction
+    from myia_sdk.certification.checks.registry import CheckFunction
 
 _KINDS = ("chat",)
 _ALL = Threshold(comparator=">=", passed=1.0)

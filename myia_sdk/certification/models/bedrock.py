@@ -5,19 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from myia_sdk.certification.models import ChatEvent
-from myia_sdk.errors import (
-    ConfigurationError,
-    MalformedAnswerError,
-    MissingExtraError,
-)
+from myia_sdk.certification.models.protocols import ChatEvent
+from myia_sdk.errors import ConfigurationError, MalformedAnswerError, MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from myia_sdk.certification.models import Surroundings
-    from myia_sdk.certification.records import JSON
-    from myia_sdk.certification.references import ModelRef
+    from myia_sdk.certification.models.protocols import Surroundings
+    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.request.references import ModelRef
 
 #: What the protocol calls the end of an answer, in OpenAI's words.
 _FINISH_REASONS = {

@@ -11,7 +11,7 @@ from myia_sdk.errors import MissingExtraError, ModelRejectedError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.records import JSON
+    from myia_sdk.certification.request.records import JSON
 
 _SHOWN_CLASSES = 50
 

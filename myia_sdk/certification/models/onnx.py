@@ -16,15 +16,15 @@ from myia_sdk.certification.models.onnx_content import (
     OnnxContent,
     require_self_contained,
 )
-from myia_sdk.certification.references import ModelRef
+from myia_sdk.certification.request.references import ModelRef
 from myia_sdk.errors import MissingExtraError, ModelRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from myia_sdk.certification.models import Surroundings
-    from myia_sdk.certification.records import JSON
+    from myia_sdk.certification.models.protocols import Surroundings
+    from myia_sdk.certification.request.records import JSON
 
 _DTYPES: dict[str, type] = {
     "tensor(float)": np.float32,

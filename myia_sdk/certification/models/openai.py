@@ -6,21 +6,17 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from myia_sdk.certification.models import ChatEvent
-from myia_sdk.errors import (
-    ConfigurationError,
-    MalformedAnswerError,
-    MissingExtraError,
-)
+from myia_sdk.certification.models.protocols import ChatEvent
+from myia_sdk.errors import ConfigurationError, MalformedAnswerError, MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import openai
 
-    from myia_sdk.certification.models import Surroundings
-    from myia_sdk.certification.records import JSON
-    from myia_sdk.certification.references import ModelRef
+    from myia_sdk.certification.models.protocols import Surroundings
+    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.request.references import ModelRef
 
 #: Sent where an endpoint asks for no key: the library refuses to send none.
 _NO_KEY = "none"

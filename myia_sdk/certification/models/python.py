@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from myia_sdk.certification.models import ChatEvent
 from myia_sdk.certification.models.estimators import EstimatorModel
+from myia_sdk.certification.models.protocols import ChatEvent
 from myia_sdk.errors import ModelRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from myia_sdk.certification.models import Model, Surroundings
-    from myia_sdk.certification.records import JSON
-    from myia_sdk.certification.references import ModelRef
+    from myia_sdk.certification.models.protocols import Model, Surroundings
+    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.request.references import ModelRef
 
 
 class CallableModel:

@@ -20,13 +20,13 @@ from myia_sdk.certification.models.estimators import (
     family_of,
     require_fitted,
 )
-from myia_sdk.certification.references import ModelRef
+from myia_sdk.certification.request.references import ModelRef
 from myia_sdk.errors import MissingExtraError, ModelRejectedError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from myia_sdk.certification.models import Surroundings
+    from myia_sdk.certification.models.protocols import Surroundings
 
 #: Parts of scikit-learn's estimators that skops does not trust by itself. Trees are
 #: among them because a forged tree may read outside its arrays; models are therefore

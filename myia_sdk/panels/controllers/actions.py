@@ -8,27 +8,27 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.errors import CertificateError, MyiaError, QueueConnectionError
-from myia_sdk.panels.controllers.base import (
+from myia_sdk.panels.jobs.detail import certificate_of
+from myia_sdk.panels.jobs.jobform import copied_labels
+from myia_sdk.panels.jobs.joboptions import DELAY_LIMIT
+from myia_sdk.panels.jobs.rows import job_row
+from myia_sdk.panels.live.controller import (
     Controller,
     Event,
     Handler,
     ids_of,
     number_of,
 )
-from myia_sdk.panels.controllers.detail import certificate_of
-from myia_sdk.panels.controllers.jobform import copied_labels
-from myia_sdk.panels.controllers.joboptions import DELAY_LIMIT
-from myia_sdk.panels.controllers.rows import job_row
 from myia_sdk.panels.permissions import JOB_ACTIONS, Action, ActionRefusedError
-from myia_sdk.queue.job import Job, NewJob
-from myia_sdk.queue.options import MAX_PRIORITY
+from myia_sdk.queue.jobs.job import Job, NewJob
+from myia_sdk.queue.jobs.options import MAX_PRIORITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from myia_sdk.certification.certificate import Certificate
-    from myia_sdk.client import Client
-    from myia_sdk.queue.administration import QueueAdministration
+    from myia_sdk.certification.certificate.certificate import Certificate
+    from myia_sdk.facade import Client
+    from myia_sdk.queue.store.administration import QueueAdministration
 
 #: Ids listed in a question.
 SAMPLE = 5
@@ -211,9 +211,9 @@ def verify(client: Client, certificate: Certificate) -> tuple[bool, str]:
         Whether signature and time are right and nothing was revoked; the verdict it
         states, or why it is not believed.
     """
-    from myia_sdk.certification.keys import trusted_keys
-    from myia_sdk.certification.report import Verdict
-    from myia_sdk.certification.signing import Signer
+    from myia_sdk.certification.certificate.keys import trusted_keys
+    from myia_sdk.certification.certificate.signing import Signer
+    from myia_sdk.certification.verdict.verdict import Verdict
 
     settings = client.settings
     keys = list(trusted_keys(settings.myia_home))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from myia_sdk.errors import MyiaError
 from myia_sdk.panels.controllers.actions import copy_of, verify
-from myia_sdk.panels.controllers.base import (
+from myia_sdk.panels.jobs.rows import COLORS, to_ms
+from myia_sdk.panels.live.controller import (
     Controller,
     ControllerOptions,
     Event,
@@ -16,15 +17,15 @@ from myia_sdk.panels.controllers.base import (
     ids_of,
     text_of,
 )
-from myia_sdk.panels.controllers.rows import COLORS, to_ms
 from myia_sdk.panels.permissions import Action, ActionRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.report import CheckRecord, Report
-    from myia_sdk.client import Client
-    from myia_sdk.panels.live import Changes
+    from myia_sdk.certification.checks.record import CheckRecord
+    from myia_sdk.certification.report.report import Report
+    from myia_sdk.facade import Client
+    from myia_sdk.panels.live.feed import Changes
 
 #: Most models and regions shown; a filter finds the others.
 MODELS_LIMIT = 100
@@ -48,7 +49,7 @@ class CertificatesController(Controller):
 
     def load(self) -> None:
         """Load the latest certificate of each model, region and suite."""
-        from myia_sdk.certification.revocation import RevocationKind
+        from myia_sdk.certification.certificate.revocation import RevocationKind
 
         cells: dict[str, dict[str, Any]] = {}
         store = self.client.certificate_store
@@ -165,7 +166,7 @@ class CertificatesController(Controller):
         self._comparison = self._compare(*cells)
 
     def _compare(self, before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-        from myia_sdk.certification.comparison import compare
+        from myia_sdk.certification.report.comparison import compare
 
         first, second = self._report(before), self._report(after)
         found = compare(first, second)
@@ -196,7 +197,7 @@ class CertificatesController(Controller):
         return outcome if check.value is None else f"{check.value:.4g} ({outcome})"
 
     def _report(self, cell: Mapping[str, Any]) -> Report:
-        from myia_sdk.certification.report import Report
+        from myia_sdk.certification.report.report import Report
 
         job = self.client.queue.job(cell["job_id"])
         if job is None:

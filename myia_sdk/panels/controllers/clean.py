@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from myia_sdk.panels.controllers.base import (
+from myia_sdk.panels.jobs.rows import to_ms
+from myia_sdk.panels.live.controller import (
     Controller,
     ControllerOptions,
     Event,
     Handler,
     number_of,
 )
-from myia_sdk.panels.controllers.rows import to_ms
 from myia_sdk.panels.permissions import Action, ActionRefusedError
-from myia_sdk.queue.job import Job, JobState
+from myia_sdk.queue.jobs.job import Job, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from myia_sdk.client import Client
+    from myia_sdk.facade import Client
 
 #: States that can be cleaned: all but active, which run, and parents that wait.
 CLEANABLE = (

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from myia_sdk.certification.budget import Price
-from myia_sdk.certification.effort import effort_of
+from myia_sdk.certification.traffic.budget import Price
+from myia_sdk.certification.traffic.effort import effort_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.records import JSON
-    from myia_sdk.certification.suites import Suite
+    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.suites.suites import Suite
 
 
 class Estimate(NamedTuple):

@@ -8,7 +8,6 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from myia_sdk.errors import MyiaError
-from myia_sdk.panels.controllers.base import Controller, ControllerOptions
 from myia_sdk.panels.controllers.estimate import Estimate, estimate
 from myia_sdk.panels.controllers.namespace import (
     ColumnVariable,
@@ -18,15 +17,16 @@ from myia_sdk.panels.controllers.namespace import (
     find_models,
     find_tables,
 )
+from myia_sdk.panels.live.controller import Controller, ControllerOptions
 from myia_sdk.panels.permissions import ActionRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from myia_sdk.certification.report import Threshold
-    from myia_sdk.certification.suites import Suite
-    from myia_sdk.client import Client
-    from myia_sdk.registry import Entry
+    from myia_sdk.certification.checks.thresholds import Threshold
+    from myia_sdk.certification.suites.suites import Suite
+    from myia_sdk.client.registry import Entry
+    from myia_sdk.facade import Client
 
 #: Where a model can be taken from.
 SOURCES = ("variable", "registered", "file", "endpoint")
@@ -124,7 +124,7 @@ class SubmitForm(Controller):
 
     def load(self) -> None:
         """Look for variables, suites and registered models; keep what still fits."""
-        from myia_sdk.certification.suites import list_suites
+        from myia_sdk.certification.suites.suites import list_suites
 
         self.suites = list_suites()
         entries = self.client.registry.entries()
@@ -163,7 +163,7 @@ class SubmitForm(Controller):
 
     def family(self) -> str | None:
         """Return what the chosen model does, None when that is not known yet."""
-        from myia_sdk.certification.references import family_of_kind
+        from myia_sdk.certification.request.references import family_of_kind
 
         entry, values = self.entry(), self.values
         if entry is not None:
@@ -232,7 +232,7 @@ class SubmitForm(Controller):
         return self._read[source]
 
     def _read_suite(self, source: str | Path) -> Suite | MyiaError:
-        from myia_sdk.certification.suites import load_suite
+        from myia_sdk.certification.suites.suites import load_suite
 
         try:
             return load_suite(source, plugins=self.client.plugins)

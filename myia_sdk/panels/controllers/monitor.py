@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from myia_sdk.panels.controllers.actions import JobActions
-from myia_sdk.panels.controllers.base import (
+from myia_sdk.panels.controllers.clean import QueueCleaning
+from myia_sdk.panels.controllers.queue import SLOW_SECONDS, QueueFacts
+from myia_sdk.panels.controllers.search import search
+from myia_sdk.panels.jobs.detail import JobDetail
+from myia_sdk.panels.jobs.jobform import JobForm
+from myia_sdk.panels.jobs.rows import COLORS, job_row
+from myia_sdk.panels.live.controller import (
     Controller,
     ControllerOptions,
     Event,
@@ -13,20 +19,14 @@ from myia_sdk.panels.controllers.base import (
     number_of,
     text_of,
 )
-from myia_sdk.panels.controllers.clean import QueueCleaning
-from myia_sdk.panels.controllers.detail import JobDetail
-from myia_sdk.panels.controllers.jobform import JobForm
-from myia_sdk.panels.controllers.queue_facts import SLOW_SECONDS, QueueFacts
-from myia_sdk.panels.controllers.rows import COLORS, job_row
-from myia_sdk.panels.controllers.search import search
 from myia_sdk.panels.permissions import ActionRefusedError
-from myia_sdk.queue.job import Job, JobState
+from myia_sdk.queue.jobs.job import Job, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from myia_sdk.client import Client
-    from myia_sdk.panels.live import Changes
+    from myia_sdk.facade import Client
+    from myia_sdk.panels.live.feed import Changes
 
 #: Jobs on one page.
 PAGE_SIZE = 25

@@ -5,21 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from myia_sdk.panels.controllers.base import (
+from myia_sdk.panels.jobs.rows import to_ms
+from myia_sdk.panels.live.controller import (
     Controller,
     Event,
     Handler,
     number_of,
     text_of,
 )
-from myia_sdk.panels.controllers.rows import to_ms
 from myia_sdk.panels.permissions import Action, ActionRefusedError
-from myia_sdk.queue.job import NewJob
+from myia_sdk.queue.jobs.job import NewJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from myia_sdk.queue.schedule import JobScheduler
+    from myia_sdk.queue.store.schedulers import JobScheduler
 
 #: Longest distance of two runs that the panel takes, seconds: ten years.
 EVERY_LIMIT = 10 * 366 * 86_400

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from myia_sdk.queue.job import LABELS, MAX_LABEL_LENGTH, Job, JobState
+from myia_sdk.queue.jobs.job import LABELS, MAX_LABEL_LENGTH, Job, JobState
 
 if TYPE_CHECKING:
-    from myia_sdk.queue.store import JobStore
+    from myia_sdk.queue.store.store import JobStore
 
 #: Jobs looked at, at most, when words have to be compared one by one.
 SCAN_LIMIT = 2_000

@@ -18,8 +18,8 @@ from myia_sdk.panels.controllers.namespace import count_missing
 from myia_sdk.panels.permissions import Action, ActionRefusedError
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.references import ModelRef
-    from myia_sdk.panels.controllers.base import Event, Handler
+    from myia_sdk.certification.request.references import ModelRef
+    from myia_sdk.panels.live.controller import Event, Handler
 
 #: BullMQ's greatest priority.
 PRIORITY_LIMIT = 2_097_151
@@ -87,7 +87,7 @@ class SubmitController(SubmitForm):
         InvalidRequestError
             A part is missing or malformed; the message names its key.
         """
-        from myia_sdk.certification.references import ModelRef
+        from myia_sdk.certification.request.references import ModelRef
 
         values = self.values
         return ModelRef(

@@ -1,0 +1,258 @@
+"""Everything that can be known to be wrong before a job is made.
+
+Builds a `CertificationRequest`. Model and data are stored only when all of it was
+found valid, so a refused submission leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from myia_sdk.certification.request.parameters import require_parameters
+from myia_sdk.certification.request.records import JSON, json_safe
+from myia_sdk.certification.request.references import DatasetRef, ModelRef
+from myia_sdk.certification.request.request import CertificationRequest
+from myia_sdk.certification.suites.suites import Suite, list_suites, load_suite
+from myia_sdk.certification.traffic.budget import price_of
+from myia_sdk.errors import DatasetError, InvalidRequestError, ModelRejectedError
+
+if TYPE_CHECKING:
+    from myia_sdk.certification.data.artifacts import ArtifactStore
+    from myia_sdk.certification.data.datasets import Dataset
+    from myia_sdk.certification.models.estimators import EstimatorModel
+    from myia_sdk.certification.models.onnx import OnnxModel
+
+#: Families whose suites measure on the user's data.
+_MEASURED_ON_DATA = frozenset({"classifier", "regressor"})
+
+
+class _Candidate:
+    """A model that was found acceptable and is not stored yet."""
+
+    def __init__(
+        self,
+        reference: ModelRef | None,
+        *,
+        content: bytes = b"",
+        estimator: Any = None,  # noqa: ANN401 - any estimator
+        live: EstimatorModel | OnnxModel | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.reference = reference
+        self.content = content
+        self.estimator = estimator
+        self.live = live
+        self.name = name
+
+    def stored(self, artifacts: ArtifactStore) -> ModelRef:
+        """Store the bytes, if there are any, and return the reference."""
+        if not self.content:
+            assert self.reference is not None  # noqa: S101 - bytes or a reference
+            return self.reference
+        digest = artifacts.put_bytes(self.content)
+        if self.reference is not None:
+            return replace(self.reference, artifact=digest)
+        from myia_sdk.certification.models.sklearn import reference
+
+        return reference(self.estimator, digest, self.name)
+
+    @property
+    def family(self) -> str | None:
+        """What the model does, if that is known now."""
+        if self.reference is not None:
+            return self.reference.family
+        return None if self.live is None else self.live.family
+
+
+def build_request(
+    model: object,
+    *,
+    suite: object,
+    artifacts: ArtifactStore,
+    dataset: object = None,
+    region: str | None = None,
+    parameters: Mapping[str, object],
+    name: str | None = None,
+    plugins: tuple[str, ...] = (),
+) -> CertificationRequest:
+    """Check a submission and store what it needs; see `CertificationRequest.build`."""
+    _require_text(region, "region")
+    _require_text(name, "name")
+    chosen = _resolve_suite(suite, parameters, plugins)
+    candidate = _accept_model(model, name)
+    _require_fit(chosen, candidate)
+    if candidate.reference is not None:
+        candidate.reference.url_in(region or candidate.reference.region)
+        price_of(candidate.reference, chosen, parameters)
+    data = _accept_dataset(dataset, chosen, candidate)
+    baseline = _accept_baseline(parameters, chosen, data)
+    stored = (
+        data
+        if data is None or isinstance(data, DatasetRef)
+        else artifacts.put_dataset(data)
+    )
+    return CertificationRequest(
+        model=candidate.stored(artifacts),
+        suite=_suite_field(suite, chosen),
+        dataset=stored,
+        region=region,
+        parameters=_parameters_field(parameters, baseline, artifacts),
+    )
+
+
+def _parameters_field(
+    parameters: Mapping[str, object],
+    baseline: _Candidate | None,
+    artifacts: ArtifactStore,
+) -> dict[str, JSON]:
+    record = {
+        key: json_safe(value) for key, value in parameters.items() if key != "baseline"
+    }
+    if baseline is not None:
+        record["baseline"] = baseline.stored(artifacts).to_record()
+    return record
+
+
+def _accept_baseline(
+    parameters: Mapping[str, object], suite: Suite, data: Dataset | DatasetRef | None
+) -> _Candidate | None:
+    given = parameters.get("baseline")
+    if given is None:
+        return None
+    candidate = _accept_model(given, None)
+    _require_fit(suite, candidate)
+    if data is not None and not isinstance(data, DatasetRef):
+        from myia_sdk.certification.admission.validation import require_valid
+
+        require_valid(data, suite.kind, candidate.live)
+    return candidate
+
+
+def _resolve_suite(
+    suite: object, parameters: Mapping[str, object], plugins: tuple[str, ...]
+) -> Suite:
+    require_parameters(parameters)
+    chosen = load_suite(suite, plugins)
+    overrides: Any = parameters.get("checks", {})
+    return chosen.with_overrides(overrides)
+
+
+def _suite_field(given: object, chosen: Suite) -> str | dict[str, JSON]:
+    if isinstance(given, str) and given in list_suites():
+        return given
+    if isinstance(given, Mapping):
+        return {str(key): json_safe(value) for key, value in given.items()}
+    return (
+        load_suite(given).to_record()
+        if isinstance(given, Suite)
+        else (chosen.to_record())
+    )
+
+
+def _accept_model(model: object, name: str | None) -> _Candidate:
+    if isinstance(model, ModelRef):
+        return _Candidate(model if name is None else replace(model, name=name))
+    if isinstance(model, Mapping):
+        return _Candidate(ModelRef.from_record(dict(model)))
+    if isinstance(model, str | os.PathLike):
+        return _accept_file(Path(model), name)
+    if model is None:
+        raise ModelRejectedError(
+            "The model is None; give a fitted estimator, a .skops or .onnx file, or a "
+            "ModelRef."
+        )
+    from myia_sdk.certification.models.sklearn import dump_estimator
+
+    return _accept_estimator(model, dump_estimator(model), name)
+
+
+def _accept_estimator(
+    estimator: object, content: bytes, name: str | None
+) -> _Candidate:
+    from myia_sdk.certification.models.estimators import EstimatorModel, family_of
+
+    live = EstimatorModel(estimator, family_of(estimator))
+    return _Candidate(None, content=content, estimator=estimator, live=live, name=name)
+
+
+def _accept_file(path: Path, name: str | None) -> _Candidate:
+    from myia_sdk.certification.models.sklearn import (
+        PICKLE_SUFFIXES,
+        load_estimator,
+        refuse_pickle,
+        refuse_pickle_name,
+    )
+
+    path = path.expanduser()
+    if path.suffix.lower() in PICKLE_SUFFIXES:
+        refuse_pickle_name(path)
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise ModelRejectedError(
+            f"The model file {path} cannot be read: {exc.strerror}. Give a .skops or "
+            ".onnx file; for the name of a registered model use client.models()."
+        ) from exc
+    if not content:
+        raise ModelRejectedError(f"The model file {path} is empty.")
+    refuse_pickle(content, f"The model file {path}")
+    if path.suffix.lower() == ".onnx":
+        from myia_sdk.certification.models.onnx import accept_file
+
+        reference, live = accept_file(path, name)
+        return _Candidate(reference, content=content, live=live)
+    if path.suffix.lower() != ".skops":
+        raise ModelRejectedError(
+            f"The model file {path} has the suffix {path.suffix!r}; "
+            "it must be .skops or .onnx."
+        )
+    return _accept_estimator(load_estimator(content), content, name or path.stem)
+
+
+def _require_fit(suite: Suite, candidate: _Candidate) -> None:
+    family = candidate.family
+    if family is None:
+        raise InvalidRequestError(
+            "The model's 'family' is not given; set it to 'classifier' or 'regressor'."
+        )
+    if family != suite.kind:
+        fitting = ", ".join(
+            known for known in list_suites() if known.startswith(family)
+        )
+        raise InvalidRequestError(
+            f"Suite {suite.id!r} is for models of kind {suite.kind!r}, but this one is "
+            f"a {family}; choose another suite{': ' + fitting if fitting else ''}."
+        )
+
+
+def _accept_dataset(
+    dataset: object, suite: Suite, candidate: _Candidate
+) -> Dataset | DatasetRef | None:
+    if dataset is None:
+        if suite.kind in _MEASURED_ON_DATA:
+            raise DatasetError(
+                f"Suite {suite.id!r} measures on data; give dataset=(X_test, y_test)."
+            )
+        return None
+    if isinstance(dataset, DatasetRef):
+        return dataset
+    if isinstance(dataset, Mapping) and "artifact" in dataset:
+        return DatasetRef.from_record(dict(dataset))
+    from myia_sdk.certification.admission.validation import require_valid
+    from myia_sdk.certification.data.datasets import Dataset as _Dataset
+
+    data = _Dataset.of(dataset)
+    if suite.kind in _MEASURED_ON_DATA:
+        require_valid(data, suite.kind, candidate.live)
+    return data
+
+
+def _require_text(value: object, what: str) -> None:
+    if value is not None and (not isinstance(value, str) or not value):
+        raise InvalidRequestError(
+            f"The {what} is {value!r}; it must be a non-empty text or None."
+        )

@@ -1,0 +1,171 @@
+"""Datasets as Parquet files: one table of features, truth and groups.
+
+What cannot be told from the table itself (which columns are no features, whether the
+features were an array) stands in the file's own metadata, so a file written by
+anybody else is read as well: all its columns but the target are features.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from myia_sdk.certification.data.datasets import Dataset, Features, frame_of
+from myia_sdk.certification.request.references import DatasetRef
+from myia_sdk.errors import DatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_METADATA_KEY = b"myia"
+_TARGET = "target"
+
+
+def write_dataset(dataset: Dataset, put: Callable[[bytes], str]) -> DatasetRef:
+    """Write a dataset and its training data; ``put`` stores bytes by digest."""
+    train = None if dataset.train is None else write_dataset(dataset.train, put)
+    content, target = to_parquet(dataset)
+    return DatasetRef(
+        artifact=put(content),
+        rows=dataset.rows,
+        target=target,
+        name=dataset.name,
+        sensitive=tuple(dataset.sensitive),
+        train=train,
+    )
+
+
+def read_dataset(reference: DatasetRef, read: Callable[[str], bytes]) -> Dataset:
+    """Read a dataset; ``read`` returns the bytes of a digest."""
+    dataset = from_parquet(
+        read(reference.artifact), reference.target, reference.sensitive
+    )
+    if reference.train is not None:
+        dataset = replace(dataset, train=read_dataset(reference.train, read))
+    return replace(dataset, name=reference.name)
+
+
+def to_parquet(dataset: Dataset) -> tuple[bytes, str | None]:
+    """Return the Parquet file of one table and the name of its target column."""
+    features = dataset.features
+    frame = frame_of(features)
+    _require_unique(list(frame.columns))
+    target = None
+    columns: dict[str, Any] = {}
+    if dataset.y is not None:
+        target = _free_name(dataset.target or _name_of(dataset.y), frame)
+        columns[target] = pd.Series(np.asarray(dataset.y), index=frame.index)
+    extra = {}
+    for name, values in dataset.sensitive.items():
+        if not _is_feature(frame, name, values):
+            stored = _free_name(name, frame.assign(**columns))
+            extra[name] = stored
+            columns[stored] = pd.Series(np.asarray(values), index=frame.index)
+    table = _table(frame.assign(**columns) if columns else frame)
+    marks = {"container": _container(features), "target": target, "extra": extra}
+    table = table.replace_schema_metadata(
+        {**(table.schema.metadata or {}), _METADATA_KEY: json.dumps(marks).encode()}
+    )
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue(), target
+
+
+def from_parquet(
+    content: bytes, target: str | None, sensitive: tuple[str, ...] = ()
+) -> Dataset:
+    """Return the dataset in a Parquet file.
+
+    Raises
+    ------
+    DatasetError
+        The file is no Parquet file, or lacks a column that was named.
+    """
+    try:
+        table = pq.read_table(io.BytesIO(content))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as exc:
+        raise DatasetError(
+            f"The dataset is not a readable Parquet file: {exc}"
+        ) from exc
+    marks = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
+    frame: pd.DataFrame = table.to_pandas()
+    target = target or marks.get("target")
+    extra: Mapping[str, str] = marks.get("extra", {})
+    groups = {name: _pick(frame, extra.get(name, name)) for name in sensitive}
+    truth = None if target is None else _pick(frame, target)
+    dropped = [name for name in (target, *extra.values()) if name is not None]
+    frame = frame.drop(columns=dropped)
+    return Dataset(
+        X=_restore(frame, marks.get("container", "frame")),
+        y=truth,
+        sensitive=groups,
+        target=target,
+    )
+
+
+def _restore(frame: pd.DataFrame, container: str) -> object:
+    if container == "array":
+        return frame.to_numpy()
+    if container == "text":
+        return frame.iloc[:, 0].to_numpy(dtype=object)
+    return frame
+
+
+def _container(features: Features) -> str:
+    if features.is_frame:
+        return "frame"
+    return "text" if features.is_text else "array"
+
+
+def _table(frame: pd.DataFrame) -> pa.Table:
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as exc:
+        raise DatasetError(
+            f"The dataset cannot be written as Parquet: {exc}. Give each column one "
+            "type: numbers, texts, truth values or times."
+        ) from exc
+
+
+def _pick(frame: pd.DataFrame, name: str) -> np.ndarray:
+    if name not in frame.columns:
+        known = ", ".join(map(str, frame.columns[:10]))
+        raise DatasetError(
+            f"The dataset has no column {name!r}; it has {len(frame.columns)}: "
+            f"{known}{', ...' if len(frame.columns) > 10 else ''}."  # noqa: PLR2004
+        )
+    return np.asarray(frame[name].to_numpy())
+
+
+def _is_feature(frame: pd.DataFrame, name: str, values: object) -> bool:
+    if name not in frame.columns:
+        return False
+    return bool(frame[name].equals(pd.Series(np.asarray(values), index=frame.index)))
+
+
+def _require_unique(names: list[str]) -> None:
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise DatasetError(
+            f"The features have columns of the same name: {', '.join(doubled)}; "
+            "rename them."
+        )
+
+
+def _free_name(wanted: str, frame: pd.DataFrame) -> str:
+    name = wanted
+    while name in frame.columns:
+        name = f"_{name}"
+    return name
+
+
+def _name_of(values: object) -> str:
+    name = getattr(values, "name", None)
+    return name if isinstance(name, str) and name else _TARGET

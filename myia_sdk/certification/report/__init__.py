@@ -1,0 +1,29 @@
+"""Reports: what was measured and concluded, compared and shown in every format.
+
+Plain data; signing them is done in :mod:`myia_sdk.certification.certificate`.
+"""
+
+from __future__ import annotations
+
+from myia_sdk.certification.checks.outcomes import Outcome, Severity
+from myia_sdk.certification.checks.record import CheckRecord
+from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.report.comparison import compare, drift_notice
+from myia_sdk.certification.report.rendering import FORMATS, render
+from myia_sdk.certification.report.report import Report
+from myia_sdk.certification.report.runner import run_suite
+from myia_sdk.certification.verdict.verdict import Verdict
+
+__all__ = [
+    "FORMATS",
+    "CheckRecord",
+    "Outcome",
+    "Report",
+    "Severity",
+    "Threshold",
+    "Verdict",
+    "compare",
+    "drift_notice",
+    "render",
+    "run_suite",
+]

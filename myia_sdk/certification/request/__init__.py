@@ -1,0 +1,11 @@
+"""What is asked for: references to models and data, parameters; records read strictly.
+
+Plain data that travel in a job. Checking a submission is admission's.
+"""
+
+from __future__ import annotations
+
+from myia_sdk.certification.request.references import DatasetRef, ModelRef
+from myia_sdk.certification.request.request import CertificationRequest
+
+__all__ = ["CertificationRequest", "DatasetRef", "ModelRef"]

@@ -1,0 +1,11 @@
+"""Suites: versioned lists of checks with parameters, thresholds and a policy.
+
+The built-in ones are the TOML files beside these modules.
+"""
+
+from __future__ import annotations
+
+from myia_sdk.certification.suites.policy import Policy
+from myia_sdk.certification.suites.suites import Suite, list_suites, load_suite
+
+__all__ = ["Policy", "Suite", "list_suites", "load_suite"]

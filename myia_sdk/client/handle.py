@@ -1,0 +1,372 @@
+"""The handle of one job: what ``client.submit`` returns."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import re
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from myia_sdk.arguments import to_timedelta
+from myia_sdk.client.wait import follow, progress_share
+from myia_sdk.errors import InvalidTransitionError, JobFailedError, JobNotFoundError
+from myia_sdk.queue.jobs.job import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    import pandas as pd
+
+    from myia_sdk.arguments import Seconds
+    from myia_sdk.certification.certificate.certificate import Certificate
+    from myia_sdk.certification.report.report import Report
+    from myia_sdk.facade import Client
+    from myia_sdk.queue.jobs.job import Job
+
+_ERROR_TYPE = re.compile(r"([A-Za-z_][\w.]*): ")
+
+
+class JobHandle:
+    """One job of the queue.
+
+    The properties show the job as it was when it was last read: at submission, by
+    :meth:`refresh`, or while waiting. Reprs never read anything.
+
+    Parameters
+    ----------
+    client : Client
+        Reaches the queue.
+    job_id : str
+        The job.
+    job : Job, optional
+        What is known of it.
+    """
+
+    def __init__(self, client: Client, job_id: str, job: Job | None = None) -> None:
+        self._client = client
+        self._job = job
+        self.id = job_id
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id} {self._summary()}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, JobHandle) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def _repr_html_(self) -> str:
+        job = self._job
+        cells = [("job", self.id), ("state", self._summary())]
+        if job is not None:
+            cells += [(name, text) for name, text in sorted(job.labels.items()) if text]
+            if job.failed_reason and job.state is JobState.FAILED:
+                cells.append(("reason", job.failed_reason))
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+            f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
+            for name, text in cells
+        )
+        percent = 0 if job is None else round(100 * progress_share(job))
+        return (
+            f"<table>{rows}</table>"
+            f"<progress value='{percent}' max='100'>{percent} %</progress>"
+        )
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> dict[str, str]:
+        del include, exclude
+        return mime_bundle(self._client, repr(self), self._repr_html_())
+
+    def _summary(self) -> str:
+        job = self._job
+        if job is None or job.state is None:
+            return "submitted"
+        verdict = job.labels.get("verdict")
+        if verdict:
+            return f"{job.state}, verdict {verdict}"
+        if job.state is JobState.ACTIVE:
+            return f"{job.state} {progress_share(job):.0%}"
+        return str(job.state)
+
+    @property
+    def state(self) -> JobState:
+        """State of the job now; reads the server."""
+        state = self.refresh().job.state
+        if state is None:
+            raise JobNotFoundError(self.id, self._client.queue.queue)
+        return state
+
+    @property
+    def progress(self) -> float:
+        """How far the job is now, 0.0 to 1.0; reads the server."""
+        return progress_share(self.refresh().job)
+
+    @property
+    def job(self) -> Job:
+        """The job as it was last read; the first time reads the server."""
+        if self._job is None:
+            self.refresh()
+        assert self._job is not None  # noqa: S101 -- refresh sets it or raises
+        return self._job
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Model, suite, region, tags, and at the end verdict, score and rating."""
+        return self.job.labels
+
+    @property
+    def verdict(self) -> str | None:
+        """Verdict of the certification, ``None`` before it is known."""
+        return self.job.labels.get("verdict") or None
+
+    def refresh(self) -> Self:
+        """Read the job again.
+
+        Raises
+        ------
+        JobNotFoundError
+            The job was removed.
+        """
+        job = self._client.queue.job(self.id)
+        if job is None:
+            raise JobNotFoundError(self.id, self._client.queue.queue)
+        self._job = job
+        return self
+
+    def wait(
+        self, timeout: Seconds | None = None, *, progress: bool | None = None
+    ) -> Self:
+        """Wait until the job has ended, whatever the end.
+
+        Interrupting the wait leaves the job alone.
+
+        Parameters
+        ----------
+        timeout : float or timedelta, optional
+            Longest wait, seconds. Without it, as long as it takes.
+        progress : bool, optional
+            Show a progress bar; by default in terminals and notebooks.
+
+        Raises
+        ------
+        WaitTimeoutError
+            Time is up; the job goes on.
+        """
+        self._client.wait_for([self], timeout=timeout, progress=progress)
+        return self.refresh()
+
+    def result(
+        self, timeout: Seconds | None = None, *, progress: bool | None = None
+    ) -> Report | Any:  # noqa: ANN401 -- other tasks return any JSON value
+        """Wait for the job and return what it returned.
+
+        Parameters
+        ----------
+        timeout : float or timedelta, optional
+            Longest wait, seconds. Without it, as long as it takes.
+        progress : bool, optional
+            Show a progress bar; by default in terminals and notebooks.
+
+        Returns
+        -------
+        Report
+            For certifications; the JSON value for any other task.
+
+        Raises
+        ------
+        JobFailedError
+            The job failed. A verdict ``failed`` is a result, not a failure.
+        WaitTimeoutError
+            Time is up; the job goes on.
+        """
+        self.wait(timeout, progress=progress)
+        return self._finished_value()
+
+    def __await__(self) -> Generator[Any, None, Report | Any]:
+        """Wait without blocking the event loop, then return the result."""
+        return self._wait_in_thread().__await__()
+
+    async def _wait_in_thread(self) -> Report | Any:  # noqa: ANN401
+        stop = threading.Event()
+        try:
+            await asyncio.to_thread(follow, self._client.queue, [self.id], stop=stop)
+        except asyncio.CancelledError:
+            stop.set()
+            raise
+        await asyncio.to_thread(self.refresh)
+        return self._finished_value()
+
+    def report(self) -> Report:
+        """Return the report of a finished certification.
+
+        Raises
+        ------
+        JobFailedError
+            The job failed before there was a report.
+        InvalidTransitionError
+            The job has not ended yet, or is no certification.
+        """
+        if self._job is None or self._job.return_value is None:
+            self.refresh()
+        if not self.job.is_finished:
+            raise InvalidTransitionError(
+                self.id, "read the report of", str(self.job.state), "Wait for it first."
+            )
+        value = self._finished_value()
+        if isinstance(value, dict) or not hasattr(value, "checks"):
+            raise InvalidTransitionError(
+                self.id, "read the report of", "not a certification"
+            )
+        return value
+
+    def certificate(self) -> Certificate:
+        """Return the signed certificate; it outlives the job.
+
+        Raises
+        ------
+        CertificateError
+            None was issued (yet).
+        """
+        return self._client.certificate_of(self.id)
+
+    def logs(self, *, limit: int = 1_000) -> pd.DataFrame:
+        """Return the last lines the job logged or printed, one a row.
+
+        Parameters
+        ----------
+        limit : int, default 1000
+            Lines at most.
+        """
+        return self._client.logs(self.id, limit=limit)
+
+    def cancel(self, reason: str = "cancelled") -> Self:
+        """Cancel the job: a pending one at once, a running one within a second.
+
+        A running one is asked to stop: it is still ``active`` when this returns, and
+        `wait` tells how it ended. If it returned within that second it is
+        ``completed``.
+
+        Parameters
+        ----------
+        reason : str, default "cancelled"
+            What listings and the log say about it.
+
+        Raises
+        ------
+        InvalidTransitionError
+            The job has ended already.
+        """
+        self._client.administration.cancel(self.id, reason=reason)
+        return self.refresh()
+
+    def retry(self, *, reset_attempts: bool = True) -> Self:
+        """Run a finished job again, with the same id.
+
+        Parameters
+        ----------
+        reset_attempts : bool, default True
+            Give it all its attempts again.
+
+        Raises
+        ------
+        InvalidTransitionError
+            The job has not ended.
+        """
+        self._client.administration.retry(self.id, reset_attempts=reset_attempts)
+        return self.refresh()
+
+    def promote(self) -> Self:
+        """Run a delayed job now.
+
+        Raises
+        ------
+        InvalidTransitionError
+            The job is not delayed.
+        """
+        self._client.administration.promote(self.id)
+        return self.refresh()
+
+    def update_data(self, data: object) -> Self:
+        """Replace the data the job will run with.
+
+        Parameters
+        ----------
+        data : object
+            What JSON can say.
+
+        Raises
+        ------
+        InvalidJobError
+            The data cannot travel as JSON.
+        """
+        self._client.administration.update_data(self.id, data)
+        return self.refresh()
+
+    def change_delay(self, delay: Seconds) -> Self:
+        """Let a delayed job wait anew.
+
+        Parameters
+        ----------
+        delay : float or timedelta
+            Seconds from now until it may start.
+
+        Raises
+        ------
+        InvalidTransitionError
+            The job is not delayed.
+        """
+        wanted = to_timedelta(delay, "delay") or timedelta(0)
+        self._client.administration.change_delay(self.id, wanted)
+        return self.refresh()
+
+    def change_priority(self, priority: int) -> Self:
+        """Move a pending job in line.
+
+        Parameters
+        ----------
+        priority : int
+            0 runs first, then 1, 2, ... up to 2,097,151.
+        """
+        self._client.administration.change_priority(self.id, priority)
+        return self.refresh()
+
+    def remove(self) -> None:
+        """Delete the job. Its certificate stays.
+
+        Raises
+        ------
+        InvalidTransitionError
+            A worker is running it; cancel it first.
+        """
+        self._client.administration.remove(self.id)
+
+    def _finished_value(self) -> Report | Any:  # noqa: ANN401
+        job = self.job
+        if job.state is JobState.FAILED:
+            reason = job.failed_reason or "no reason was given"
+            match = _ERROR_TYPE.match(reason)
+            raise JobFailedError(
+                job.id,
+                reason,
+                attempts_made=job.attempts_made,
+                error_type=match.group(1) if match else None,
+                traceback_text=job.stacktrace[-1] if job.stacktrace else None,
+            )
+        if job.name != "certify":
+            return job.return_value
+        from myia_sdk.certification.report.report import Report
+
+        return Report.from_record(job.return_value)
+
+
+def mime_bundle(client: Client, text: str, rich: str) -> dict[str, str]:
+    """Return what a notebook shows: text, and HTML where ``MYIA_NOTEBOOK`` allows."""
+    bundle = {"text/plain": text}
+    if client.settings.myia_notebook:
+        bundle["text/html"] = rich
+    return bundle

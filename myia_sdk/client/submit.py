@@ -1,0 +1,347 @@
+"""Submitting: from a model and its data to a job in the queue."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from myia_sdk.arguments import to_count, to_texts, to_timedelta
+from myia_sdk.client.handle import JobHandle
+from myia_sdk.client.reader import Reading
+from myia_sdk.errors import InvalidJobError
+from myia_sdk.queue.jobs.job import JobOptions, NewJob
+from myia_sdk.queue.jobs.options import Backoff, Retention, milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from myia_sdk.arguments import Seconds
+    from myia_sdk.client.batch import Batch
+    from myia_sdk.facade import Client
+    from myia_sdk.queue.jobs.defaults import QueueDefaults
+
+#: From 2 s as in the original system; half of it random, so that jobs which failed
+#: together do not come back together; at most five minutes.
+BACKOFF = Backoff(
+    type="exponential",
+    delay=timedelta(seconds=2),
+    jitter=0.5,
+    cap=timedelta(minutes=5),
+)
+#: As CERTIFICATION_MAX_RETRIES and CERTIFICATION_TIMEOUT allow.
+MOST_RETRIES = 100
+LONGEST_RUN = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """Order, timing and labels of jobs that are yet to be added."""
+
+    priority: int = 0
+    delay: timedelta | None = None
+    timeout: timedelta | None = None
+    max_retries: int | None = None
+    tags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None and not timedelta(0) < self.timeout <= LONGEST_RUN:
+            raise InvalidJobError(
+                f"timeout is {self.timeout}; it must be positive, at most 7 days."
+            )
+        if self.max_retries is not None:
+            to_count(self.max_retries, "max_retries", least=0, most=MOST_RETRIES)
+        for tag in self.tags:
+            if not tag.strip() or "," in tag:
+                raise InvalidJobError(
+                    f"{tag!r} is not a tag: use text without commas, not empty."
+                )
+
+    def filled(self, defaults: QueueDefaults) -> Self:
+        """Return the draft with the queue's defaults where it says nothing."""
+        return replace(
+            self,
+            timeout=defaults.timeout if self.timeout is None else self.timeout,
+            max_retries=(
+                defaults.max_retries if self.max_retries is None else self.max_retries
+            ),
+        )
+
+    def labels(self, **facts: str | None) -> dict[str, str]:
+        """Return the labels of a job; empty ones are left out."""
+        labels = {name: value for name, value in facts.items() if value}
+        if self.tags:
+            labels["tags"] = ",".join(tag.strip() for tag in self.tags)
+        return labels
+
+    def fields(self) -> dict[str, str]:
+        """Return the private hash fields of a job."""
+        if self.timeout is None:
+            return {}
+        return {"timeout": str(milliseconds(self.timeout))}
+
+
+def to_tags(value: Sequence[str]) -> tuple[str, ...]:
+    """Return tags as a tuple; one text is one tag, not its letters.
+
+    Raises
+    ------
+    InvalidJobError
+        They are not texts.
+    """
+    return (value,) if isinstance(value, str) else to_texts(value, "tags")
+
+
+TASK = "certify"
+
+
+class Submitting(Reading):
+    """What the client offers for putting certifications into the queue."""
+
+    def submit(
+        self,
+        model: object,
+        *,
+        suite: object,
+        dataset: object = None,
+        region: str | None = None,
+        name: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        priority: int = 0,
+        delay: Seconds | None = None,
+        timeout: Seconds | None = None,
+        max_retries: int | None = None,
+        job_id: str | None = None,
+        tags: Sequence[str] = (),
+    ) -> JobHandle:
+        """Put a certification into the queue.
+
+        Everything that can be checked is checked before anything is enqueued.
+
+        Parameters
+        ----------
+        model : estimator, path, ModelRef, mapping or str
+            A fitted scikit-learn estimator; the path of a ``.skops`` or ``.onnx``
+            file; a reference to an endpoint or factory; or the name of a registered
+            model.
+        suite : str, path, mapping or Suite
+            Name of a suite (``myia suites`` lists them) or a suite of your own.
+        dataset : tuple, mapping or Dataset, optional
+            Test data, ``(X, y)``, for suites that need them.
+        region : str, optional
+            Region of an endpoint.
+        name : str, optional
+            How the model is called in listings and certificates.
+        parameters : mapping, optional
+            ``seed``, ``concurrency``, ``max_cost``, and under ``checks`` values that
+            differ from the suite's.
+        priority : int, default 0
+            0 runs first, then 1, 2, ... up to 2,097,151.
+        delay : float or timedelta, optional
+            Seconds before the job may start.
+        timeout : float or timedelta, optional
+            Longest run of one attempt, seconds; ``CERTIFICATION_TIMEOUT`` if not
+            given.
+        max_retries : int, optional
+            Retries after the first attempt; ``CERTIFICATION_MAX_RETRIES`` if not
+            given.
+        job_id : str, optional
+            Id of your own. Submitting it again while the job exists adds nothing.
+        tags : sequence of str, optional
+            Words to find the job by.
+
+        Returns
+        -------
+        JobHandle
+            The job; nothing has been waited for.
+
+        Raises
+        ------
+        ModelRejectedError, DatasetError, UnknownSuiteError, SuiteError
+        InvalidRequestError, UnknownModelError, InvalidJobError, QueueConnectionError
+            What is wrong; nothing was enqueued.
+        """
+        draft = Draft(
+            priority=priority,
+            delay=to_timedelta(delay, "delay"),
+            timeout=to_timedelta(timeout, "timeout"),
+            max_retries=max_retries,
+            tags=to_tags(tags),
+        ).filled(self.administration.defaults())
+        new = self.prepare(
+            model,
+            draft,
+            suite=suite,
+            dataset=dataset,
+            region=region,
+            name=name,
+            parameters=parameters,
+            job_id=job_id,
+        )
+        return JobHandle(cast("Client", self), self.queue.add(new))
+
+    def prepare(
+        self,
+        model: object,
+        draft: Draft,
+        *,
+        suite: object,
+        dataset: object = None,
+        region: str | None = None,
+        name: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        job_id: str | None = None,
+        batch: str | None = None,
+    ) -> NewJob:
+        """Check a request, store its artifacts, and return the job to be added.
+
+        The parameters are those of :meth:`submit`.
+        """
+        from myia_sdk.certification.request.request import CertificationRequest
+
+        options = self._options(draft, job_id)
+        model, dataset = self._look_up(model, dataset)
+        request = CertificationRequest.build(
+            model,
+            suite=suite,
+            artifacts=self.artifacts,
+            dataset=dataset,
+            region=region,
+            parameters=parameters,
+            name=name,
+            plugins=self.plugins,
+        )
+        return NewJob(
+            name=TASK,
+            data=request.to_record(),
+            options=options,
+            labels=draft.labels(
+                model=request.model.name,
+                suite=request.suite_name,
+                region=request.region,
+                batch=batch,
+                submitter=self._submitter(),
+            ),
+            fields=draft.fields(),
+        )
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """Modules with checks of the user's own."""
+        names = (self.settings.myia_plugins or "").split(",")
+        return tuple(name.strip() for name in names if name.strip())
+
+    def _options(self, draft: Draft, job_id: str | None) -> JobOptions:
+        retries = draft.max_retries
+        if retries is None:
+            retries = self.settings.certification_max_retries
+        options = JobOptions(
+            attempts=1 + retries,
+            backoff=BACKOFF,
+            delay=draft.delay or JobOptions().delay,
+            priority=draft.priority,
+            job_id=job_id if job_id is not None else self.queue.new_job_id(),
+            remove_on_complete=Retention(
+                count=self.settings.certification_keep_completed
+            ),
+            remove_on_fail=Retention(count=self.settings.certification_keep_failed),
+        )
+        options.check_new()
+        return options
+
+    def _look_up(self, model: object, dataset: object) -> tuple[object, object]:
+        """Replace the name of a registered model by its reference and its data."""
+        is_file = isinstance(model, str) and (Path(model).suffix or _exists(model))
+        if not isinstance(model, str) or is_file:
+            return model, dataset
+        entry = self.registry.get(model)
+        return entry.model, entry.dataset if dataset is None else dataset
+
+    def _submitter(self) -> str:
+        if self.settings.myia_submitter:
+            return self.settings.myia_submitter
+        try:
+            return getpass.getuser()
+        except (OSError, KeyError):
+            return ""
+
+    def submit_batch(
+        self,
+        models: Mapping[str, object] | Sequence[object],
+        *,
+        suite: object,
+        regions: Sequence[str | None] = (None,),
+        dataset: object = None,
+        parameters: Mapping[str, Any] | None = None,
+        priority: int = 0,
+        delay: Seconds | None = None,
+        timeout: Seconds | None = None,
+        max_retries: int | None = None,
+        batch_id: str | None = None,
+        tags: Sequence[str] = (),
+    ) -> Batch:
+        """Submit every model in every region, one job each, in one round trip.
+
+        Parameters
+        ----------
+        models : mapping of str to model, or sequence of models
+            What :meth:`submit` takes; the keys of a mapping are the names.
+        suite : str, path, mapping or Suite
+            As for :meth:`submit`, for all of them; so are the others.
+        regions : sequence of str, optional
+            Regions; without them, one job a model.
+        dataset : tuple, mapping or Dataset, optional
+            Test data.
+        parameters : mapping, optional
+            Of the request.
+        priority : int, default 0
+            0 runs first.
+        delay, timeout : float or timedelta, optional
+            Seconds before they may start, and of the longest attempt.
+        max_retries : int, optional
+            Retries after the first attempt.
+        batch_id : str, optional
+            Id to find the batch by; made if not given.
+        tags : sequence of str, optional
+            Words to find the jobs by.
+
+        Raises
+        ------
+        MyiaError
+            As for :meth:`submit`; if one request is not valid none is enqueued.
+        """
+        from myia_sdk.client.batch import Batch
+
+        draft = Draft(
+            priority=priority,
+            delay=to_timedelta(delay, "delay"),
+            timeout=to_timedelta(timeout, "timeout"),
+            max_retries=max_retries,
+            tags=to_tags(tags),
+        ).filled(self.administration.defaults())
+        return Batch.submit(
+            cast("Client", self),
+            models,
+            draft,
+            suite=suite,
+            regions=regions,
+            dataset=dataset,
+            parameters=parameters,
+            batch_id=batch_id,
+        )
+
+    def suites(self) -> list[str]:
+        """Return the names of the suites that come with the SDK."""
+        from myia_sdk.certification.suites.suites import list_suites
+
+        return list_suites()
+
+
+def _exists(name: str) -> bool:
+    """Whether a file has this name; texts that cannot be one have none."""
+    try:
+        return bool(name.strip()) and Path(name).exists()
+    except (OSError, ValueError):
+        return False

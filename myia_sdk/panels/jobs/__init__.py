@@ -1,0 +1,1 @@
+"""One job as panels show it, and the form for one by hand."""

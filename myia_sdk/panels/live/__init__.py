@@ -1,0 +1,1 @@
+"""What keeps a panel up to date: one reader of events, controllers, views, patches."""

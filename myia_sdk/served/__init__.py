@@ -1,1 +1,0 @@
-"""The board as a web page, and the health and metrics endpoint of workers."""
