@@ -1,28 +1,31 @@
-"""The facade: submit certifications, watch them, read and clean the queue."""
+"""`Client`, the facade: what works on a connection, under one name."""
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
-from myia_sdk.arguments import to_count, to_id
+from myia_sdk.arguments import to_count
+from myia_sdk.client import handle
+from myia_sdk.client.batch import Batch
+from myia_sdk.client.certificates import CertificateStore
+from myia_sdk.client.connection import Connection
 from myia_sdk.client.handle import JobHandle
 from myia_sdk.client.operations import Operations
-from myia_sdk.client.reader import jobs_of
-from myia_sdk.client.registration import Registering
-from myia_sdk.client.wait import wait_for
-from myia_sdk.errors import CertificateError, ConfigurationError, JobNotFoundError
+from myia_sdk.client.reader import Reader
+from myia_sdk.client.registration import Registration
+from myia_sdk.client.submit import Submissions
+from myia_sdk.errors import ConfigurationError
 from myia_sdk.server.server import Server, find_server, start_server
 from myia_sdk.settings.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
-    from myia_sdk.arguments import Seconds
-    from myia_sdk.certification.certificate.certificate import Certificate
+    from myia_sdk.certification.data.artifacts import ArtifactStore
     from myia_sdk.certification.report.comparison import Comparison
-    from myia_sdk.client.batch import Batch
     from myia_sdk.client.plots import Plots
+    from myia_sdk.client.registry import Registry
     from myia_sdk.panels import (
         BoardPanel,
         CertificatesPanel,
@@ -31,12 +34,55 @@ if TYPE_CHECKING:
         SubmitPanel,
     )
     from myia_sdk.panels.redaction import Redact
+    from myia_sdk.queue.store.administration import QueueAdministration
+    from myia_sdk.queue.store.schedulers import JobSchedulers
+    from myia_sdk.queue.store.store import JobStore
 
 #: A machine is used up long before; a typing mistake should not use it up.
 MOST_WORKERS = 256
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_Part = TypeVar("_Part")
 
-class Client(Registering, Operations):
+
+def _of(
+    part: Callable[[Client], _Part], method: Callable[Concatenate[_Part, _P], _R]
+) -> Callable[Concatenate[Client, _P], _R]:
+    """Offer the method of a part of the client, with its signature and docstring."""
+
+    @wraps(method)
+    def call(self: Client, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        return method(part(self), *args, **kwargs)
+
+    return call
+
+
+def _submissions(client: Client) -> Submissions:
+    return Submissions(client.connection)
+
+
+def _reader(client: Client) -> Reader:
+    return Reader(client.connection)
+
+
+def _registration(client: Client) -> Registration:
+    return Registration(client.connection)
+
+
+def _operations(client: Client) -> Operations:
+    return Operations(client.connection.administration)
+
+
+def _connection(client: Client) -> Connection:
+    return client.connection
+
+
+def _certificates(client: Client) -> CertificateStore:
+    return client.connection.certificate_store
+
+
+class Client:
     """A connection to one queue of certifications.
 
     The server is, in this order: the one that the settings name (``REDIS_*`` in
@@ -67,7 +113,8 @@ class Client(Registering, Operations):
     def __init__(
         self, settings: Settings | None = None, *, server: Server | None = None
     ) -> None:
-        super().__init__(server or find_server(_settings_of(settings)))
+        #: What handles, panels and plots work on.
+        self.connection = Connection(server or find_server(_settings_of(settings)))
 
     @classmethod
     def local(cls, settings: Settings | None = None, *, workers: int = 1) -> Self:
@@ -93,125 +140,43 @@ class Client(Registering, Operations):
         to_count(workers, "workers", least=0, most=MOST_WORKERS)
         return cls(server=start_server(_settings_of(settings), workers=workers))
 
-    def batch(self, batch_id: str) -> Batch:
-        """Return a batch by its id, for example after a restart of the kernel.
+    submit = _of(_submissions, Submissions.submit)
+    submit_batch = _of(_submissions, Submissions.submit_batch)
 
-        Parameters
-        ----------
-        batch_id : str
-            As ``batch.id``, and the column ``batch`` of ``client.jobs()``, say it.
+    job = _of(_connection, JobHandle.load)
+    batch = _of(_connection, Batch.load)
+    wait = _of(_connection, handle.wait)
 
-        Raises
-        ------
-        BatchNotFoundError
-            No batch has this id.
-        """
-        from myia_sdk.client.batch import Batch
+    jobs = _of(_reader, Reader.jobs)
+    counts = _of(_reader, Reader.counts)
+    logs = _of(_reader, Reader.logs)
+    events = _of(_reader, Reader.events)
+    workers = _of(_reader, Reader.workers)
+    metrics = _of(_reader, Reader.metrics)
+    checks = _of(_reader, Reader.checks)
+    calibration = _of(_reader, Reader.calibration)
+    samples = _of(_reader, Reader.samples)
+    certificates = _of(_reader, Reader.certificates)
+    models = _of(_reader, Reader.models)
+    schedulers = _of(_reader, Reader.schedulers)
 
-        return Batch.load(self, batch_id)
+    register = _of(_registration, Registration.register)
+    certify_all = _of(_registration, Registration.certify_all)
+    recertify_expiring = _of(_registration, Registration.recertify_expiring)
+    schedule = _of(_registration, Registration.schedule)
 
-    def job(self, job_id: str) -> JobHandle:
-        """Return the handle of a job.
+    pause = _of(_operations, Operations.pause)
+    resume = _of(_operations, Operations.resume)
+    clean = _of(_operations, Operations.clean)
+    drain = _of(_operations, Operations.drain)
+    retry_all = _of(_operations, Operations.retry_all)
+    promote_all = _of(_operations, Operations.promote_all)
+    obliterate = _of(_operations, Operations.obliterate)
+    set_concurrency = _of(_operations, Operations.set_concurrency)
+    set_rate_limit = _of(_operations, Operations.set_rate_limit)
 
-        Parameters
-        ----------
-        job_id : str
-            As ``job.id``, and the column ``id`` of ``client.jobs()``, say it.
-
-        Raises
-        ------
-        JobNotFoundError
-            No job has this id.
-        """
-        job = self.queue.job(to_id(job_id))
-        if job is None:
-            raise JobNotFoundError(job_id, self.queue.queue)
-        return JobHandle(self, job_id, job)
-
-    def wait(
-        self,
-        jobs: Iterable[JobHandle | str] | JobHandle | str,
-        *,
-        timeout: Seconds | None = None,
-        progress: bool | None = None,
-    ) -> list[JobHandle]:
-        """Wait until all jobs have ended, and return their handles.
-
-        Parameters
-        ----------
-        jobs : handles or ids
-            What to wait for.
-        timeout : float or timedelta, optional
-            Longest wait, seconds.
-        progress : bool, optional
-            Show one bar for all; by default in terminals and notebooks.
-
-        Raises
-        ------
-        WaitTimeoutError
-            Time is up; the jobs go on.
-        """
-        handles = [
-            item if isinstance(item, JobHandle) else JobHandle(self, item)
-            for item in jobs_of(jobs)
-        ]
-        self.wait_for(handles, timeout=timeout, progress=progress)
-        return handles
-
-    def wait_for(
-        self,
-        handles: list[JobHandle],
-        *,
-        timeout: Seconds | None = None,
-        progress: bool | None = None,
-        title: str | None = None,
-    ) -> None:
-        """Wait for handles; see :meth:`wait`."""
-        if not handles:
-            return
-        if title is None:
-            title = (
-                f"job {handles[0].id}" if len(handles) == 1 else f"{len(handles)} jobs"
-            )
-        wait_for(self, handles, timeout=timeout, progress=progress, title=title)
-
-    def certificate_of(self, job_id: str) -> Certificate:
-        """Return the certificate of a job, also after the job was cleaned.
-
-        Parameters
-        ----------
-        job_id : str
-            The job.
-
-        Raises
-        ------
-        CertificateError
-            None was issued.
-        """
-        certificate = self.certificate_store.of_job(to_id(job_id))
-        if certificate is None:
-            raise CertificateError(
-                f"Job {job_id!r} has no certificate: it has not completed, or its "
-                "model could not be measured."
-            )
-        return certificate
-
-    def revoke(self, certificate_id: str, reason: str = "") -> None:
-        """Withdraw a certificate; ``client.certificates()`` shows it as not valid.
-
-        Parameters
-        ----------
-        certificate_id : str
-            As ``client.certificates()`` lists it.
-        reason : str, optional
-            Why.
-
-        Raises
-        ------
-        CertificateError
-            None has this id.
-        """
-        self.certificate_store.revoke(to_id(certificate_id, "certificate"), reason)
+    certificate_of = _of(_certificates, CertificateStore.require)
+    revoke = _of(_certificates, CertificateStore.revoke)
 
     def compare(self, before: JobHandle | str, after: JobHandle | str) -> Comparison:
         """Compare the reports of two jobs check by check.
@@ -228,18 +193,21 @@ class Client(Registering, Operations):
         """
         from myia_sdk.certification.report.comparison import compare
 
-        first, second = (
-            item if isinstance(item, JobHandle) else self.job(item)
-            for item in (before, after)
-        )
-        return compare(first.report(), second.report())
+        jobs = [j if isinstance(j, JobHandle) else self.job(j) for j in (before, after)]
+        return compare(jobs[0].report(), jobs[1].report())
+
+    def suites(self) -> list[str]:
+        """Return the names of the suites that come with the SDK."""
+        from myia_sdk.certification.suites.suites import list_suites
+
+        return list_suites()
 
     @cached_property
     def plot(self) -> Plots:
         """Plots of the queue: ``client.plot.throughput()`` and others."""
         from myia_sdk.client.plots import Plots
 
-        return Plots(self)
+        return Plots(Reader(self.connection))
 
     def board(
         self, *, is_read_only: bool = False, redact: Redact | None = None
@@ -255,19 +223,19 @@ class Client(Registering, Operations):
         """
         from myia_sdk.panels import BoardPanel
 
-        return BoardPanel(self, is_read_only=is_read_only, redact=redact)
+        return BoardPanel(self.connection, is_read_only=is_read_only, redact=redact)
 
     def certificates_panel(self) -> CertificatesPanel:
         """Show the certificates, live."""
         from myia_sdk.panels import CertificatesPanel
 
-        return CertificatesPanel(self)
+        return CertificatesPanel(self.connection)
 
     def submit_panel(self) -> SubmitPanel:
         """Show a form that submits a model found in the notebook."""
         from myia_sdk.panels import SubmitPanel
 
-        return SubmitPanel(self)
+        return SubmitPanel(self.connection)
 
     def monitor(
         self, *, is_read_only: bool = False, redact: Redact | None = None
@@ -285,13 +253,76 @@ class Client(Registering, Operations):
         """
         from myia_sdk.panels import MonitorPanel
 
-        return MonitorPanel(self, is_read_only=is_read_only, redact=redact)
+        return MonitorPanel(self.connection, is_read_only=is_read_only, redact=redact)
 
     def clean_panel(self) -> CleanPanel:
         """Show a form that cleans the queue in two steps."""
         from myia_sdk.panels import CleanPanel
 
-        return CleanPanel(self)
+        return CleanPanel(self.connection)
+
+    close = _of(_connection, Connection.close)
+    describe = _of(_connection, Connection.describe)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether :meth:`close` was called; a closed client is not opened again."""
+        return self.connection.is_closed
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """Modules with checks of the user's own."""
+        return self.connection.plugins
+
+    @property
+    def settings(self) -> Settings:
+        """What the connection was made with."""
+        return self.connection.settings
+
+    @property
+    def queue(self) -> JobStore:
+        """The jobs of the queue."""
+        return self.connection.queue
+
+    @property
+    def administration(self) -> QueueAdministration:
+        """What changes jobs and the queue."""
+        return self.connection.administration
+
+    @property
+    def scheduling(self) -> JobSchedulers:
+        """The timetables of the queue."""
+        return self.connection.scheduling
+
+    @property
+    def artifacts(self) -> ArtifactStore:
+        """Where models, datasets and certificates are kept."""
+        return self.connection.artifacts
+
+    @property
+    def certificate_store(self) -> CertificateStore:
+        """The certificates of the queue."""
+        return self.connection.certificate_store
+
+    @property
+    def registry(self) -> Registry:
+        """The models registered by name."""
+        return self.connection.registry
+
+    def __repr__(self) -> str:
+        return repr(self.connection).replace("<Connection", "<Client", 1)
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> dict[str, str]:
+        del include, exclude
+        return {"text/plain": self.describe()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
 
 def _settings_of(settings: Settings | None) -> Settings:

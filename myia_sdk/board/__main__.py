@@ -30,7 +30,7 @@ def main() -> None:
     except ConfigurationError as error:
         parser.error(str(error))
     with Client() as client:
-        run(client, is_read_only=options.read_only, redact=redact)
+        run(client.connection, is_read_only=options.read_only, redact=redact)
 
 
 if __name__ == "__main__":

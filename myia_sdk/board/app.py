@@ -28,7 +28,7 @@ from myia_sdk.panels.page.texts import translate
 from myia_sdk.settings.settings import DEFAULT_BOARD_PASSWORD
 
 if TYPE_CHECKING:
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
     from myia_sdk.panels.redaction import Redact
     from myia_sdk.settings.settings import Settings
 
@@ -113,8 +113,8 @@ class MetricsHandler(BoardHandler):
 
     async def get(self) -> None:
         """Send the text exposition format."""
-        client = self.board.client
-        text = await asyncio.to_thread(queue_metrics, client.queue)
+        connection = self.board.connection
+        text = await asyncio.to_thread(queue_metrics, connection.queue)
         self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
         self.finish(text)
 
@@ -136,8 +136,8 @@ class PanelSocket(WebSocketHandler):
         """Start the panel's controller."""
         self._loop = asyncio.get_running_loop()
         board = self.board
-        controller = CONTROLLERS[kind](board.client, board.options)
-        feed = LiveFeed.acquire(board.client)
+        controller = CONTROLLERS[kind](board.connection, board.options)
+        feed = LiveFeed.acquire(board.connection.queue)
         self.view = LiveView(controller, feed, self._post)
         board.views.add(self.view)
 
@@ -172,11 +172,11 @@ class PanelSocket(WebSocketHandler):
 
 
 class Board:
-    """The served board of one client.
+    """The served board of one connection.
 
     Parameters
     ----------
-    client : Client
+    connection : Connection
         Whose queue is shown.
     is_read_only : bool, optional
         Show everything, change nothing.
@@ -192,13 +192,13 @@ class Board:
 
     def __init__(
         self,
-        client: Client,
+        connection: Connection,
         *,
         is_read_only: bool = False,
         redact: Redact | None = None,
     ) -> None:
-        settings = client.settings
-        self.client = client
+        settings = connection.settings
+        self.connection = connection
         self.path = settings.bull_board_path.rstrip("/")
         #: Panels of the visitors who are connected now.
         self.views: set[LiveView] = set()
@@ -208,7 +208,7 @@ class Board:
         )
         #: What every visitor's panels are made with.
         self.options = ControllerOptions.of(
-            client, is_read_only=is_read_only, redact=redact
+            connection, is_read_only=is_read_only, redact=redact
         )
 
     def page(self) -> str:
@@ -218,8 +218,8 @@ class Board:
         values = {
             "language": language,
             "base": self.path,
-            "queue": self.client.queue.queue,
-            "profile": self.client.settings.myia_profile,
+            "queue": self.connection.queue.queue,
+            "profile": self.connection.settings.myia_profile,
             "title": translate(language, "board.title"),
             "jobs": translate(language, "board.jobs"),
             "certificates": translate(language, "board.certificates"),
@@ -263,7 +263,7 @@ async def serve(board: Board, *, stop: asyncio.Event | None = None) -> None:
     stop : asyncio.Event, optional
         Ends the server; SIGTERM and SIGINT do as well.
     """
-    settings = board.client.settings
+    settings = board.connection.settings
     warn_of_exposure(settings)
     host, port = settings.bull_board_host, settings.bull_board_port
     try:
@@ -307,20 +307,20 @@ def warn_of_exposure(settings: Settings) -> None:
 
 
 def run(
-    client: Client, *, is_read_only: bool = False, redact: Redact | None = None
+    connection: Connection, *, is_read_only: bool = False, redact: Redact | None = None
 ) -> None:
     """Serve the board in the foreground until SIGTERM or Ctrl-C.
 
     Parameters
     ----------
-    client : Client
+    connection : Connection
         Whose queue is shown; its settings give the credentials, too.
     is_read_only : bool, optional
         Show everything, change nothing.
     redact : callable, optional
         As for :class:`Board`.
     """
-    asyncio.run(serve(Board(client, is_read_only=is_read_only, redact=redact)))
+    asyncio.run(serve(Board(connection, is_read_only=is_read_only, redact=redact)))
 
 
 def load_redact(name: str) -> Redact:

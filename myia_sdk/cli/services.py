@@ -136,4 +136,4 @@ def board(
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     with open_client() as client:
         hook = load_redact(redact) if redact else None
-        serve(client, is_read_only=read_only, redact=hook)
+        serve(client.connection, is_read_only=read_only, redact=hook)

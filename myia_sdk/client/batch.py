@@ -6,29 +6,26 @@ import html
 import json
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from myia_sdk.arguments import to_id
-from myia_sdk.client.handle import JobHandle, mime_bundle
+from myia_sdk.client.handle import JobHandle, mime_bundle, wait_for
 from myia_sdk.client.wait import progress_share
 from myia_sdk.errors import (
     BatchNotFoundError,
-    InvalidRequestError,
     InvalidTransitionError,
     JobNotFoundError,
 )
 from myia_sdk.queue.jobs.job import FINISHED_STATES, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
 
     from myia_sdk.arguments import Seconds
-    from myia_sdk.client.submit import Draft
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
     from myia_sdk.queue.jobs.job import Job, NewJob
 
 #: A batch can be found again this long; its jobs follow their own retention.
@@ -40,7 +37,7 @@ class Batch:
 
     Parameters
     ----------
-    client : Client
+    connection : Connection
         Reaches the queue.
     batch_id : str
         Id of the batch.
@@ -48,10 +45,12 @@ class Batch:
         Its jobs, in the order of submission.
     """
 
-    def __init__(self, client: Client, batch_id: str, job_ids: Sequence[str]) -> None:
-        self._client = client
+    def __init__(
+        self, connection: Connection, batch_id: str, job_ids: Sequence[str]
+    ) -> None:
+        self._connection = connection
         self.id = batch_id
-        self.jobs = [JobHandle(client, job_id) for job_id in job_ids]
+        self.jobs = [JobHandle(connection, job_id) for job_id in job_ids]
 
     def __repr__(self) -> str:
         return f"<Batch {self.id} of {len(self.jobs)} jobs>"
@@ -65,7 +64,7 @@ class Batch:
         self, include: object = None, exclude: object = None
     ) -> dict[str, str]:
         del include, exclude
-        return mime_bundle(self._client, repr(self), self._repr_html_())
+        return mime_bundle(self._connection, repr(self), self._repr_html_())
 
     def __len__(self) -> int:
         return len(self.jobs)
@@ -80,60 +79,35 @@ class Batch:
         return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
 
     @classmethod
-    def submit(
-        cls,
-        client: Client,
-        models: Mapping[str, object] | Sequence[object],
-        draft: Draft,
-        *,
-        suite: object,
-        regions: Sequence[str | None],
-        dataset: object,
-        parameters: Mapping[str, Any] | None,
-        batch_id: str | None,
-    ) -> Self:
-        """Check and add all jobs; see ``Client.submit_batch``."""
-        named = _named(models)
-        if not isinstance(regions, list | tuple) or not regions:
-            raise InvalidRequestError(
-                f"regions is {regions!r}; give a list of at least one region."
-            )
-        chosen = cls.new_id() if batch_id is None else to_id(batch_id, "batch")
-        jobs = [
-            client.prepare(
-                model,
-                draft,
-                suite=suite,
-                dataset=dataset,
-                region=region,
-                name=name,
-                parameters=parameters,
-                batch=chosen,
-            )
-            for name, model in named
-            for region in regions
-        ]
-        return cls.add(client, chosen, jobs)
-
-    @classmethod
-    def add(cls, client: Client, batch_id: str, jobs: Sequence[NewJob]) -> Self:
+    def add(cls, connection: Connection, batch_id: str, jobs: Sequence[NewJob]) -> Self:
         """Remember the batch, then add its jobs in one round trip."""
         ids = [str(job.options.job_id) for job in jobs]
-        key = client.queue.keys.sdk("batch", batch_id)
+        key = connection.queue.keys.sdk("batch", batch_id)
         seconds = int(KEPT.total_seconds())
-        client.queue.command("SET", key, json.dumps(ids), "EX", seconds)
+        connection.queue.command("SET", key, json.dumps(ids), "EX", seconds)
         if jobs:
-            ids = client.queue.add_many(list(jobs))
-        return cls(client, batch_id, ids)
+            ids = connection.queue.add_many(list(jobs))
+        return cls(connection, batch_id, ids)
 
     @classmethod
-    def load(cls, client: Client, batch_id: str) -> Self:
-        """Find a batch again; see ``Client.batch``."""
-        key = client.queue.keys.sdk("batch", to_id(batch_id, "batch"))
-        text = client.queue.command("GET", key)
+    def load(cls, connection: Connection, batch_id: str) -> Self:
+        """Return a batch by its id, for example after a restart of the kernel.
+
+        Parameters
+        ----------
+        batch_id : str
+            As ``batch.id``, and the column ``batch`` of ``client.jobs()``, say it.
+
+        Raises
+        ------
+        BatchNotFoundError
+            No batch has this id.
+        """
+        key = connection.queue.keys.sdk("batch", to_id(batch_id, "batch"))
+        text = connection.queue.command("GET", key)
         if not isinstance(text, str):
-            raise BatchNotFoundError(batch_id, client.queue.queue)
-        return cls(client, batch_id, json.loads(text))
+            raise BatchNotFoundError(batch_id, connection.queue.queue)
+        return cls(connection, batch_id, json.loads(text))
 
     def wait(
         self, timeout: Seconds | None = None, *, progress: bool | None = None
@@ -152,8 +126,12 @@ class Batch:
         WaitTimeoutError
             Time is up; the jobs go on.
         """
-        self._client.wait_for(
-            self.jobs, timeout=timeout, progress=progress, title=f"batch {self.id}"
+        wait_for(
+            self._connection,
+            self.jobs,
+            timeout=timeout,
+            progress=progress,
+            title=f"batch {self.id}",
         )
         return self
 
@@ -187,7 +165,7 @@ class Batch:
             if job.state in FINISHED_STATES:
                 continue
             try:
-                self._client.administration.cancel(job.id, reason=reason)
+                self._connection.administration.cancel(job.id, reason=reason)
             except (InvalidTransitionError, JobNotFoundError):
                 continue
             cancelled += 1
@@ -207,27 +185,9 @@ class Batch:
             if job.state is JobState.FAILED and (cancelled or not job.is_cancelled)
         ]
         for job in failed:
-            self._client.administration.retry(job.id, reset_attempts=True)
+            self._connection.administration.retry(job.id, reset_attempts=True)
         return len(failed)
 
     def _read(self) -> list[Job]:
         ids = [job.id for job in self.jobs]
-        return [job for job in self._client.queue.jobs(ids) if job is not None]
-
-
-def _named(
-    models: Mapping[str, object] | Sequence[object],
-) -> list[tuple[str | None, object]]:
-    """Pairs of name and model; without a mapping the models name themselves."""
-    if isinstance(models, Mapping):
-        named: list[tuple[str | None, object]] = list(models.items())
-    elif isinstance(models, list | tuple):
-        named = [(None, model) for model in models]
-    else:
-        raise InvalidRequestError(
-            f"models is a {type(models).__name__}; give a list of models, or a mapping "
-            "of names to models. For one model use client.submit."
-        )
-    if not named:
-        raise InvalidRequestError("models is empty; give at least one.")
-    return named
+        return [job for job in self._connection.queue.jobs(ids) if job is not None]

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from myia_sdk.arguments import to_id
 from myia_sdk.errors import CertificateError
 
 if TYPE_CHECKING:
@@ -102,6 +103,27 @@ class CertificateStore:
         certificate_id = self.queue.command("HGET", self._by_job, job_id)
         return self.get(certificate_id) if isinstance(certificate_id, str) else None
 
+    def require(self, job_id: str) -> Certificate:
+        """Return the certificate of a job, also after the job was cleaned.
+
+        Parameters
+        ----------
+        job_id : str
+            The job.
+
+        Raises
+        ------
+        CertificateError
+            None was issued.
+        """
+        certificate = self.of_job(to_id(job_id))
+        if certificate is None:
+            raise CertificateError(
+                f"Job {job_id!r} has no certificate: it has not completed, or its "
+                "model could not be measured."
+            )
+        return certificate
+
     def subject_bytes(self, certificate: Certificate) -> bytes:
         """Return what a certificate is about, for whoever verifies it elsewhere.
 
@@ -139,6 +161,15 @@ class CertificateStore:
     def revoke(self, certificate_id: str, reason: str = "") -> RevocationList:
         """Withdraw a certificate, and return the whole list.
 
+        ``client.certificates()`` shows it as not valid from then on.
+
+        Parameters
+        ----------
+        certificate_id : str
+            As ``client.certificates()`` lists it.
+        reason : str, optional
+            Why.
+
         Raises
         ------
         CertificateError
@@ -146,7 +177,7 @@ class CertificateStore:
         """
         from myia_sdk.certification.certificate.revocation import RevocationKind
 
-        self.get(certificate_id)
+        self.get(to_id(certificate_id, "certificate"))
         while True:
             text = self._revoked()
             revoked = _revocations(text).revoking(

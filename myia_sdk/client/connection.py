@@ -1,19 +1,23 @@
-"""What a client holds while it is open: a server, its queue, who administers it."""
+"""The one object that everything of a client works on: a server and its queue."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from functools import cached_property
+from typing import TYPE_CHECKING
 
+from myia_sdk.client.certificates import CertificateStore
+from myia_sdk.client.registry import Registry
 from myia_sdk.queue.store.administration import QueueAdministration
 from myia_sdk.queue.store.schedulers import JobSchedulers
 from myia_sdk.queue.store.store import JobStore
 
 if TYPE_CHECKING:
+    from myia_sdk.certification.data.artifacts import ArtifactStore
     from myia_sdk.server.server import Server
 
 
-class Connected:
-    """A connection to one queue, until it is closed.
+class Connection:
+    """A connection to one queue of certifications, until it is closed.
 
     Parameters
     ----------
@@ -35,27 +39,40 @@ class Connected:
         self.administration = QueueAdministration(self.queue)
         #: The timetables of the queue.
         self.scheduling = JobSchedulers(self.queue)
+        #: The models registered by name.
+        self.registry = Registry(self.queue)
+
+    @cached_property
+    def artifacts(self) -> ArtifactStore:
+        """Where models, datasets and certificates are kept."""
+        from myia_sdk.certification.data.artifacts import ArtifactStore
+
+        return ArtifactStore(self.settings.artifacts_url)
+
+    @cached_property
+    def certificate_store(self) -> CertificateStore:
+        """The certificates of the queue."""
+        return CertificateStore(self.queue, self.artifacts)
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """Modules with checks of the user's own."""
+        names = (self.settings.myia_plugins or "").split(",")
+        return tuple(name.strip() for name in names if name.strip())
+
+    @property
+    def address(self) -> str:
+        """Where the server is, without credentials."""
+        return self._server.address
 
     @property
     def is_closed(self) -> bool:
-        """Whether :meth:`close` was called; a closed client is not opened again."""
+        """Whether it was closed; a closed connection is not opened again."""
         return self._is_closed
 
     def __repr__(self) -> str:
         closed = ", closed" if self._is_closed else ""
-        return f"<Client {self.queue.queue!r} at {self._server.address}{closed}>"
-
-    def _repr_mimebundle_(
-        self, include: object = None, exclude: object = None
-    ) -> dict[str, str]:
-        del include, exclude
-        return {"text/plain": self.describe()}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
+        return f"<Connection {self.queue.queue!r} at {self.address}{closed}>"
 
     def close(self) -> None:
         """Close the connection; an embedded server ends with its last user."""
@@ -67,7 +84,7 @@ class Connected:
         """Say which server and queue this is, and why that one."""
         queue = self.queue
         text = (
-            f"Queue {queue.prefix}:{queue.queue} at {self._server.address}, "
+            f"Queue {queue.prefix}:{queue.queue} at {self.address}, "
             f"from {self._server.source}"
         )
         return f"{text} (closed)" if self._is_closed else text

@@ -7,23 +7,29 @@ import html
 import re
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from myia_sdk.arguments import to_timedelta
-from myia_sdk.client.wait import follow, progress_share
-from myia_sdk.errors import InvalidTransitionError, JobFailedError, JobNotFoundError
+from myia_sdk.arguments import to_id, to_timedelta
+from myia_sdk.client.wait import follow, progress_share, watch
+from myia_sdk.errors import (
+    InvalidJobError,
+    InvalidTransitionError,
+    JobFailedError,
+    JobNotFoundError,
+)
 from myia_sdk.queue.jobs.job import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
     import pandas as pd
 
     from myia_sdk.arguments import Seconds
     from myia_sdk.certification.certificate.certificate import Certificate
     from myia_sdk.certification.report.report import Report
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
     from myia_sdk.queue.jobs.job import Job
+
 
 _ERROR_TYPE = re.compile(r"([A-Za-z_][\w.]*): ")
 
@@ -36,7 +42,7 @@ class JobHandle:
 
     Parameters
     ----------
-    client : Client
+    connection : Connection
         Reaches the queue.
     job_id : str
         The job.
@@ -44,10 +50,31 @@ class JobHandle:
         What is known of it.
     """
 
-    def __init__(self, client: Client, job_id: str, job: Job | None = None) -> None:
-        self._client = client
+    def __init__(
+        self, connection: Connection, job_id: str, job: Job | None = None
+    ) -> None:
+        self._connection = connection
         self._job = job
         self.id = job_id
+
+    @classmethod
+    def load(cls, connection: Connection, job_id: str) -> Self:
+        """Return the handle of a job.
+
+        Parameters
+        ----------
+        job_id : str
+            As ``job.id``, and the column ``id`` of ``client.jobs()``, say it.
+
+        Raises
+        ------
+        JobNotFoundError
+            No job has this id.
+        """
+        job = connection.queue.job(to_id(job_id))
+        if job is None:
+            raise JobNotFoundError(job_id, connection.queue.queue)
+        return cls(connection, job_id, job)
 
     def __repr__(self) -> str:
         return f"<Job {self.id} {self._summary()}>"
@@ -80,7 +107,7 @@ class JobHandle:
         self, include: object = None, exclude: object = None
     ) -> dict[str, str]:
         del include, exclude
-        return mime_bundle(self._client, repr(self), self._repr_html_())
+        return mime_bundle(self._connection, repr(self), self._repr_html_())
 
     def _summary(self) -> str:
         job = self._job
@@ -98,7 +125,7 @@ class JobHandle:
         """State of the job now; reads the server."""
         state = self.refresh().job.state
         if state is None:
-            raise JobNotFoundError(self.id, self._client.queue.queue)
+            raise JobNotFoundError(self.id, self._connection.queue.queue)
         return state
 
     @property
@@ -132,9 +159,9 @@ class JobHandle:
         JobNotFoundError
             The job was removed.
         """
-        job = self._client.queue.job(self.id)
+        job = self._connection.queue.job(self.id)
         if job is None:
-            raise JobNotFoundError(self.id, self._client.queue.queue)
+            raise JobNotFoundError(self.id, self._connection.queue.queue)
         self._job = job
         return self
 
@@ -157,8 +184,12 @@ class JobHandle:
         WaitTimeoutError
             Time is up; the job goes on.
         """
-        self._client.wait_for([self], timeout=timeout, progress=progress)
+        wait_for(self._connection, [self], timeout=timeout, progress=progress)
         return self.refresh()
+
+    def remember(self, job: Job) -> None:
+        """Show the job as it was read elsewhere."""
+        self._job = job
 
     def result(
         self, timeout: Seconds | None = None, *, progress: bool | None = None
@@ -194,7 +225,9 @@ class JobHandle:
     async def _wait_in_thread(self) -> Report | Any:  # noqa: ANN401
         stop = threading.Event()
         try:
-            await asyncio.to_thread(follow, self._client.queue, [self.id], stop=stop)
+            await asyncio.to_thread(
+                follow, self._connection.queue, [self.id], stop=stop
+            )
         except asyncio.CancelledError:
             stop.set()
             raise
@@ -232,7 +265,7 @@ class JobHandle:
         CertificateError
             None was issued (yet).
         """
-        return self._client.certificate_of(self.id)
+        return self._connection.certificate_store.require(self.id)
 
     def logs(self, *, limit: int = 1_000) -> pd.DataFrame:
         """Return the last lines the job logged or printed, one a row.
@@ -242,7 +275,9 @@ class JobHandle:
         limit : int, default 1000
             Lines at most.
         """
-        return self._client.logs(self.id, limit=limit)
+        from myia_sdk.client.query import read_logs
+
+        return read_logs(self._connection.queue, self.id, limit=limit)
 
     def cancel(self, reason: str = "cancelled") -> Self:
         """Cancel the job: a pending one at once, a running one within a second.
@@ -261,7 +296,7 @@ class JobHandle:
         InvalidTransitionError
             The job has ended already.
         """
-        self._client.administration.cancel(self.id, reason=reason)
+        self._connection.administration.cancel(self.id, reason=reason)
         return self.refresh()
 
     def retry(self, *, reset_attempts: bool = True) -> Self:
@@ -277,7 +312,7 @@ class JobHandle:
         InvalidTransitionError
             The job has not ended.
         """
-        self._client.administration.retry(self.id, reset_attempts=reset_attempts)
+        self._connection.administration.retry(self.id, reset_attempts=reset_attempts)
         return self.refresh()
 
     def promote(self) -> Self:
@@ -288,7 +323,7 @@ class JobHandle:
         InvalidTransitionError
             The job is not delayed.
         """
-        self._client.administration.promote(self.id)
+        self._connection.administration.promote(self.id)
         return self.refresh()
 
     def update_data(self, data: object) -> Self:
@@ -304,7 +339,7 @@ class JobHandle:
         InvalidJobError
             The data cannot travel as JSON.
         """
-        self._client.administration.update_data(self.id, data)
+        self._connection.administration.update_data(self.id, data)
         return self.refresh()
 
     def change_delay(self, delay: Seconds) -> Self:
@@ -321,7 +356,7 @@ class JobHandle:
             The job is not delayed.
         """
         wanted = to_timedelta(delay, "delay") or timedelta(0)
-        self._client.administration.change_delay(self.id, wanted)
+        self._connection.administration.change_delay(self.id, wanted)
         return self.refresh()
 
     def change_priority(self, priority: int) -> Self:
@@ -332,7 +367,7 @@ class JobHandle:
         priority : int
             0 runs first, then 1, 2, ... up to 2,097,151.
         """
-        self._client.administration.change_priority(self.id, priority)
+        self._connection.administration.change_priority(self.id, priority)
         return self.refresh()
 
     def remove(self) -> None:
@@ -343,7 +378,7 @@ class JobHandle:
         InvalidTransitionError
             A worker is running it; cancel it first.
         """
-        self._client.administration.remove(self.id)
+        self._connection.administration.remove(self.id)
 
     def _finished_value(self) -> Report | Any:  # noqa: ANN401
         job = self.job
@@ -364,9 +399,91 @@ class JobHandle:
         return Report.from_record(job.return_value)
 
 
-def mime_bundle(client: Client, text: str, rich: str) -> dict[str, str]:
+def mime_bundle(connection: Connection, text: str, rich: str) -> dict[str, str]:
     """Return what a notebook shows: text, and HTML where ``MYIA_NOTEBOOK`` allows."""
     bundle = {"text/plain": text}
-    if client.settings.myia_notebook:
+    if connection.settings.myia_notebook:
         bundle["text/html"] = rich
     return bundle
+
+
+#: What stands for jobs: a handle, an id, or several of them, such as a batch.
+JobsLike: TypeAlias = "JobHandle | str | Iterable[JobHandle | str]"
+
+
+def wait(
+    connection: Connection,
+    jobs: JobsLike,
+    *,
+    timeout: Seconds | None = None,
+    progress: bool | None = None,
+) -> list[JobHandle]:
+    """Wait until all jobs have ended, and return their handles.
+
+    Parameters
+    ----------
+    jobs : handles or ids
+        What to wait for.
+    timeout : float or timedelta, optional
+        Longest wait, seconds.
+    progress : bool, optional
+        Show one bar for all; by default in terminals and notebooks.
+
+    Raises
+    ------
+    WaitTimeoutError
+        Time is up; the jobs go on.
+    """
+    handles = [
+        item if isinstance(item, JobHandle) else JobHandle(connection, item)
+        for item in jobs_of(jobs)
+    ]
+    wait_for(connection, handles, timeout=timeout, progress=progress)
+    return handles
+
+
+def wait_for(
+    connection: Connection,
+    handles: Sequence[JobHandle],
+    *,
+    timeout: Seconds | None = None,
+    progress: bool | None = None,
+    title: str | None = None,
+) -> None:
+    """Wait for handles, which show how far their jobs are; see :func:`wait`."""
+    known = {handle.id: handle for handle in handles}
+
+    def remember(jobs: Mapping[str, Job]) -> None:
+        for job_id, job in jobs.items():
+            known[job_id].remember(job)
+
+    watch(
+        connection,
+        list(known),
+        timeout=timeout,
+        progress=progress,
+        title=title,
+        on_change=remember,
+    )
+
+
+def jobs_of(given: JobsLike) -> list[JobHandle | str]:
+    """Return jobs given one by one, as a batch or as several.
+
+    Raises
+    ------
+    InvalidJobError
+        Something else was given.
+    """
+    if isinstance(given, JobHandle | str):
+        return [given]
+    try:
+        jobs = list(given)
+    except TypeError:
+        jobs = [given]  # type: ignore[list-item]  # named in the error below
+    for job in jobs:
+        if not isinstance(job, JobHandle | str):
+            raise InvalidJobError(
+                f"{job!r} is no job; give handles or ids, as client.jobs() lists them."
+            )
+    return jobs

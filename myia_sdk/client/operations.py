@@ -1,4 +1,4 @@
-"""Operations on the whole queue, as the client offers them."""
+"""Operations of people on the whole queue, their arguments checked."""
 
 from __future__ import annotations
 
@@ -6,24 +6,33 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from myia_sdk.arguments import to_limit, to_timedelta
-from myia_sdk.client.connection import Connected
 from myia_sdk.errors import InvalidJobError
 from myia_sdk.queue.jobs.job import JobState
 
 if TYPE_CHECKING:
     from myia_sdk.arguments import Seconds
+    from myia_sdk.queue.store.administration import QueueAdministration
 
 
-class Operations(Connected):
-    """Pause, resume and clean a queue."""
+class Operations:
+    """Pause, resume, limit and clean a queue.
+
+    Parameters
+    ----------
+    administration : QueueAdministration
+        Does it.
+    """
+
+    def __init__(self, administration: QueueAdministration) -> None:
+        self._administration = administration
 
     def pause(self) -> None:
         """Stop workers from taking jobs; those that run go on."""
-        self.administration.pause()
+        self._administration.pause()
 
     def resume(self) -> None:
         """Let workers take jobs again."""
-        self.administration.resume()
+        self._administration.resume()
 
     def clean(
         self,
@@ -57,7 +66,7 @@ class Operations(Connected):
         """
         age = to_timedelta(grace, "grace") or timedelta(0)
         most = to_limit(limit, least=0)
-        return self.administration.clean(age, most, to_state(state))
+        return self._administration.clean(age, most, to_state(state))
 
     def drain(self, *, delayed: bool = False) -> int:
         """Delete all waiting jobs.
@@ -72,7 +81,7 @@ class Operations(Connected):
         int
             How many were deleted.
         """
-        return self.administration.drain(delayed=delayed)
+        return self._administration.drain(delayed=delayed)
 
     def retry_all(
         self,
@@ -103,13 +112,13 @@ class Operations(Connected):
                 f"Jobs in state {chosen.value!r} cannot be retried; choose 'failed' "
                 "or 'completed'."
             )
-        return self.administration.retry_all(
+        return self._administration.retry_all(
             chosen, reset_attempts=reset_attempts, cancelled=cancelled
         )
 
     def promote_all(self) -> int:
         """Put all delayed jobs in line now, and return how many."""
-        return self.administration.promote_all()
+        return self._administration.promote_all()
 
     def obliterate(self, *, force: bool = False) -> None:
         """Delete the queue with all its jobs. Certificates and models stay.
@@ -124,7 +133,7 @@ class Operations(Connected):
         QueueError
             Jobs run, and `force` was not given.
         """
-        self.administration.obliterate(force=force)
+        self._administration.obliterate(force=force)
 
     def set_concurrency(self, maximum: int | None) -> None:
         """Limit how many jobs run at once, on all workers together.
@@ -134,7 +143,7 @@ class Operations(Connected):
         maximum : int or None
             Jobs at once; ``None`` lifts the limit.
         """
-        self.administration.set_concurrency(to_limit(maximum, "maximum", least=0))
+        self._administration.set_concurrency(to_limit(maximum, "maximum", least=0))
 
     def set_rate_limit(self, maximum: int | None, per: Seconds = 1) -> None:
         """Limit how many jobs start in a window, on all workers together.
@@ -147,7 +156,7 @@ class Operations(Connected):
             Length of the window, seconds.
         """
         most = to_limit(maximum, "maximum", least=0)
-        self.administration.set_rate_limit(most, to_timedelta(per, "per"))
+        self._administration.set_rate_limit(most, to_timedelta(per, "per"))
 
 
 def to_state(state: JobState | str) -> JobState:

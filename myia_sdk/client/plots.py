@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from myia_sdk.client.handle import JobsLike
+    from myia_sdk.client.reader import Reader
 
 #: Jobs read for a plot when none are given: more points than a screen can show.
 LIMIT = 10_000
@@ -20,28 +21,6 @@ COLUMNS = (
 )
 
 
-class Source(Protocol):
-    """What the plots need of a client."""
-
-    def jobs(
-        self, *, limit: int | None = ..., columns: Sequence[str] | None = ...
-    ) -> pd.DataFrame:
-        """Return the newest jobs."""
-        ...
-
-    def checks(self, of: Any) -> pd.DataFrame:  # noqa: ANN401 -- what Reading takes
-        """Return the checks of jobs."""
-        ...
-
-    def calibration(self, of: Any) -> pd.DataFrame:  # noqa: ANN401 -- what Reading takes
-        """Return the calibration bins of jobs."""
-        ...
-
-    def samples(self, of: Any) -> pd.DataFrame:  # noqa: ANN401 -- what Reading takes
-        """Return the requests of jobs."""
-        ...
-
-
 class Plots:
     """Plots of a queue and its certifications; each returns matplotlib Axes.
 
@@ -51,12 +30,12 @@ class Plots:
 
     Parameters
     ----------
-    client : Client
+    reader : Reader
         What to read.
     """
 
-    def __init__(self, client: Source) -> None:
-        self._client = client
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
 
     def __repr__(self) -> str:
         names = [name for name in vars(type(self)) if not name.startswith("_")]
@@ -196,7 +175,7 @@ class Plots:
 
         return plot_failures(self._jobs(jobs), ax=ax)
 
-    def scores(self, of: object, *, ax: Axes | None = None) -> Axes:
+    def scores(self, of: JobsLike, *, ax: Axes | None = None) -> Axes:
         """Draw the checks of a job (handle or id) against their thresholds.
 
         Parameters
@@ -208,12 +187,12 @@ class Plots:
         """
         from myia_sdk.plots import plot_scores
 
-        return plot_scores(self._client.checks(of), ax=ax)
+        return plot_scores(self._reader.checks(of), ax=ax)
 
     def comparison(
         self,
-        before: object,
-        after: object,
+        before: JobsLike,
+        after: JobsLike,
         *,
         labels: tuple[str, str] = ("before", "after"),
         ax: Axes | None = None,
@@ -231,10 +210,10 @@ class Plots:
         """
         from myia_sdk.plots import plot_comparison
 
-        old, new = self._client.checks(before), self._client.checks(after)
+        old, new = self._reader.checks(before), self._reader.checks(after)
         return plot_comparison(old, new, labels=labels, ax=ax)
 
-    def calibration(self, of: object, *, ax: Axes | None = None) -> Axes:
+    def calibration(self, of: JobsLike, *, ax: Axes | None = None) -> Axes:
         """Draw the reliability diagram of a classifier's job (handle or id).
 
         Parameters
@@ -246,9 +225,9 @@ class Plots:
         """
         from myia_sdk.plots import plot_calibration
 
-        return plot_calibration(self._client.calibration(of), ax=ax)
+        return plot_calibration(self._reader.calibration(of), ax=ax)
 
-    def latency(self, of: object, *, ax: Axes | None = None) -> Axes:
+    def latency(self, of: JobsLike, *, ax: Axes | None = None) -> Axes:
         """Draw times to first token and to the whole answer of a chat job.
 
         Parameters
@@ -260,9 +239,9 @@ class Plots:
         """
         from myia_sdk.plots import plot_latency
 
-        return plot_latency(self._client.samples(of), ax=ax)
+        return plot_latency(self._reader.samples(of), ax=ax)
 
     def _jobs(self, jobs: pd.DataFrame | None) -> pd.DataFrame:
         if jobs is not None:
             return jobs
-        return self._client.jobs(limit=LIMIT, columns=COLUMNS)
+        return self._reader.jobs(limit=LIMIT, columns=COLUMNS)

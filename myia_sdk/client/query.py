@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from myia_sdk.arguments import to_limit
+from myia_sdk.arguments import to_id, to_limit
 from myia_sdk.client.wait import is_watched
 from myia_sdk.colors import VERDICT_COLORS
-from myia_sdk.errors import ConfigurationError
-from myia_sdk.frames import fields_of, jobs_frame
+from myia_sdk.errors import ConfigurationError, JobNotFoundError
+from myia_sdk.frames import fields_of, jobs_frame, logs_frame
 from myia_sdk.queue.jobs.job import JobState, epoch_ms
 from myia_sdk.queue.store.hashes import (
     STATE_KEYS,
@@ -229,6 +229,22 @@ def read_jobs(
     if not is_ordered:
         table = table.rows(_by_creation(table, newest_first=query.newest_first))
     return jobs_frame(table, columns=columns, as_of=as_of, truncated=truncated)
+
+
+def read_logs(store: JobStore, job_id: str, *, limit: int | None) -> pd.DataFrame:
+    """Return the last lines of a job as a frame.
+
+    Raises
+    ------
+    JobNotFoundError
+        There is no such job.
+    """
+    most = to_limit(limit)
+    page = store.logs(to_id(job_id), 0 if most is None else -most, -1)
+    if not page.total and store.state(job_id) is None:
+        raise JobNotFoundError(job_id, store.queue)
+    start = page.total - len(page.lines)
+    return logs_frame(job_id, page.lines, start=start, total=page.total)
 
 
 def _candidates(

@@ -1,13 +1,12 @@
-"""The queue and its certifications as DataFrames, as the client offers them."""
+"""The queue and its certifications as DataFrames."""
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from myia_sdk.arguments import to_count, to_id, to_limit, to_texts
-from myia_sdk.client.connection import Connected
-from myia_sdk.errors import InvalidJobError, JobNotFoundError
+from myia_sdk.arguments import to_count, to_texts
+from myia_sdk.client.handle import jobs_of
+from myia_sdk.errors import JobNotFoundError
 from myia_sdk.queue.jobs.job import JobState
 
 if TYPE_CHECKING:
@@ -16,42 +15,25 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from myia_sdk.certification.data.artifacts import ArtifactStore
     from myia_sdk.certification.report.report import Report
-    from myia_sdk.client.batch import Batch
-    from myia_sdk.client.certificates import CertificateStore
-    from myia_sdk.client.handle import JobHandle
-    from myia_sdk.client.registry import Registry
-
-    JobsLike = JobHandle | str | Batch | Iterable[JobHandle | str]
+    from myia_sdk.client.connection import Connection
+    from myia_sdk.client.handle import JobsLike
 
 #: Rows of a listing when nothing is said: a screenful of thousands helps nobody.
 LIMIT = 1_000
 
 
-class Reading(Connected):
-    """Frames of a queue; each call reads the server once, no frame updates itself."""
+class Reader:
+    """Frames of a queue; each call reads the server once, no frame updates itself.
 
-    @cached_property
-    def artifacts(self) -> ArtifactStore:
-        """Where models, datasets and certificates are kept."""
-        from myia_sdk.certification.data.artifacts import ArtifactStore
+    Parameters
+    ----------
+    connection : Connection
+        Reaches the queue.
+    """
 
-        return ArtifactStore(self.settings.artifacts_url)
-
-    @property
-    def certificate_store(self) -> CertificateStore:
-        """The certificates of the queue."""
-        from myia_sdk.client.certificates import CertificateStore
-
-        return CertificateStore(self.queue, self.artifacts)
-
-    @property
-    def registry(self) -> Registry:
-        """The models registered by name."""
-        from myia_sdk.client.registry import Registry
-
-        return Registry(self.queue)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def jobs(
         self,
@@ -126,7 +108,7 @@ class Reading(Connected):
             newest_first=newest_first,
         )
         return read_jobs(
-            self.queue,
+            self._connection.queue,
             query,
             limit=limit,
             columns=None if columns is None else to_texts(columns, "columns"),
@@ -137,7 +119,7 @@ class Reading(Connected):
         """Return one row for each state with the number of its jobs."""
         from myia_sdk.frames import counts_frame
 
-        return counts_frame(self.queue.counts())
+        return counts_frame(self._connection.queue.counts())
 
     def logs(self, job_id: str, *, limit: int | None = LIMIT) -> pd.DataFrame:
         """Return the last lines a job logged or printed, one a row, oldest first.
@@ -154,14 +136,9 @@ class Reading(Connected):
         JobNotFoundError
             There is no such job.
         """
-        from myia_sdk.frames import logs_frame
+        from myia_sdk.client.query import read_logs
 
-        most = to_limit(limit)
-        page = self.queue.logs(to_id(job_id), 0 if most is None else -most, -1)
-        if not page.total and self.queue.state(job_id) is None:
-            raise JobNotFoundError(job_id, self.queue.queue)
-        start = page.total - len(page.lines)
-        return logs_frame(job_id, page.lines, start=start, total=page.total)
+        return read_logs(self._connection.queue, job_id, limit=limit)
 
     def events(self, *, limit: int = LIMIT) -> pd.DataFrame:
         """Return the last events of the queue, oldest first.
@@ -175,9 +152,9 @@ class Reading(Connected):
         from myia_sdk.queue.store.events import Event
 
         most = to_count(limit, "limit")
-        with self.queue.wrap_errors():
-            entries: Any = self.queue.redis.xrevrange(
-                self.queue.keys.events, count=most + 1
+        with self._connection.queue.wrap_errors():
+            entries: Any = self._connection.queue.redis.xrevrange(
+                self._connection.queue.keys.events, count=most + 1
             )
         events = [Event.from_entry(entry, fields) for entry, fields in entries]
         return events_frame(events[:limit][::-1], truncated=len(events) > limit)
@@ -186,7 +163,7 @@ class Reading(Connected):
         """Return one row for each worker that is connected now."""
         from myia_sdk.frames import workers_frame
 
-        return workers_frame(self.administration.workers())
+        return workers_frame(self._connection.administration.workers())
 
     def metrics(self, period: str | timedelta = "1min") -> pd.DataFrame:
         """Return how many jobs ended per period, oldest first.
@@ -199,8 +176,8 @@ class Reading(Connected):
         from myia_sdk.frames import metrics_frame
 
         counters = [
-            self.administration.metrics(JobState.COMPLETED),
-            self.administration.metrics(JobState.FAILED),
+            self._connection.administration.metrics(JobState.COMPLETED),
+            self._connection.administration.metrics(JobState.FAILED),
         ]
         return metrics_frame(counters, period=period)
 
@@ -253,7 +230,7 @@ class Reading(Connected):
         for job_id, report in self._reports(of):
             digest = (report.sample_log or {}).get("artifact")
             if isinstance(digest, str):
-                content = self.artifacts.local_path(digest).read_bytes()
+                content = self._connection.artifacts.local_path(digest).read_bytes()
                 found += [(job_id, sample) for sample in read_samples(content)]
         return samples_frame(found)
 
@@ -262,9 +239,9 @@ class Reading(Connected):
 
         given = jobs_of(of)
         ids = [item if isinstance(item, str) else item.id for item in given]
-        found = self.queue.jobs(ids, fields=("name", "return_value"))
+        found = self._connection.queue.jobs(ids, fields=("name", "return_value"))
         if given == [of] and found == [None]:
-            raise JobNotFoundError(ids[0], self.queue.queue)
+            raise JobNotFoundError(ids[0], self._connection.queue.queue)
         return [
             (job.id, Report.from_record(job.return_value))
             for job in found
@@ -283,42 +260,21 @@ class Reading(Connected):
         """
         from myia_sdk.frames import certificates_frame
 
-        rows = self.certificate_store.rows(history=history)
-        revoked = [entry.id for entry in self.certificate_store.revocations().entries]
+        rows = self._connection.certificate_store.rows(history=history)
+        revoked = [
+            entry.id
+            for entry in self._connection.certificate_store.revocations().entries
+        ]
         return certificates_frame(rows, history=history, revoked=revoked)
 
     def models(self) -> pd.DataFrame:
         """Return one row for each registered model."""
         from myia_sdk.frames import models_frame
 
-        return models_frame(self.registry.entries())
+        return models_frame(self._connection.registry.entries())
 
     def schedulers(self) -> pd.DataFrame:
         """Return one row for each job scheduler."""
         from myia_sdk.frames import schedulers_frame
 
-        return schedulers_frame(self.scheduling.list())
-
-
-def jobs_of(given: JobsLike) -> list[JobHandle | str]:
-    """Return jobs given one by one, as a batch or as several.
-
-    Raises
-    ------
-    InvalidJobError
-        Something else was given.
-    """
-    from myia_sdk.client.handle import JobHandle
-
-    if isinstance(given, JobHandle | str):
-        return [given]
-    try:
-        jobs = list(given)
-    except TypeError:
-        jobs = [given]  # type: ignore[list-item]  # named in the error below
-    for job in jobs:
-        if not isinstance(job, JobHandle | str):
-            raise InvalidJobError(
-                f"{job!r} is no job; give handles or ids, as client.jobs() lists them."
-            )
-    return jobs
+        return schedulers_frame(self._connection.scheduling.list())

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from myia_sdk.arguments import to_id, to_texts, to_timedelta
-from myia_sdk.client.submit import Submitting
+from myia_sdk.client.batch import Batch
+from myia_sdk.client.registry import LONGEST_NAME, Entry
+from myia_sdk.client.submit import Draft, Submissions
+from myia_sdk.errors import InvalidRequestError, UnknownModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from myia_sdk.arguments import Seconds
-    from myia_sdk.client.batch import Batch
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
+    from myia_sdk.queue.jobs.job import NewJob
 
 
-class Registering(Submitting):
-    """What the client offers for models registered by name."""
+class Registration:
+    """Registers models, and certifies what is registered.
+
+    Parameters
+    ----------
+    connection : Connection
+        Reaches the queue and the artifact store.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._submissions = Submissions(connection)
 
     def register(
         self,
@@ -48,17 +62,61 @@ class Registering(Submitting):
         MyiaError
             The model or the data are not valid; nothing was registered.
         """
-        from myia_sdk.client.registry import make_entry
+        entry = self._entry(name, model, regions=regions, suite=suite, dataset=dataset)
+        self._connection.registry.put(entry)
 
-        entry = make_entry(
-            cast("Client", self),
-            name,
+    def _entry(
+        self,
+        name: str,
+        model: object,
+        *,
+        regions: Sequence[str],
+        suite: object,
+        dataset: object,
+    ) -> Entry:
+        from myia_sdk.certification.request.request import CertificationRequest
+
+        given: Any = name
+        if not (isinstance(given, str) and given.strip() and given.isprintable()):
+            raise InvalidRequestError(f"{name!r} is not a name; use text, not empty.")
+        if len(name) > LONGEST_NAME:
+            raise InvalidRequestError(
+                f"The name has {len(name)} characters, more than {LONGEST_NAME}."
+            )
+        request = CertificationRequest.build(
             model,
-            regions=regions,
-            suite=suite,
+            suite=self._baseline(model) if suite is None else suite,
+            artifacts=self._connection.artifacts,
             dataset=dataset,
+            name=name,
+            plugins=self._connection.plugins,
         )
-        self.registry.put(entry)
+        return Entry(
+            name=name,
+            model=request.model.to_record(),
+            suite=request.suite,
+            dataset=request.dataset.to_record() if request.dataset else None,
+            regions=to_texts(regions, "regions"),
+            registered_at=datetime.now(UTC),
+        )
+
+    def _baseline(self, model: object) -> str:
+        from myia_sdk.certification.request.references import ModelRef
+
+        if isinstance(model, ModelRef):
+            family = model.family
+        elif isinstance(model, dict):
+            family = ModelRef.from_record(model).family
+        elif hasattr(model, "predict"):
+            family = self._connection.artifacts.put_model(model).family
+        else:
+            family = None
+        if family is None:
+            raise InvalidRequestError(
+                "What the model does is not known from it; give suite=..., "
+                "for example 'classifier-baseline'."
+            )
+        return f"{family}-baseline"
 
     def certify_all(self, regions: Sequence[str] | None = None) -> Batch:
         """Submit every registered model in its regions, as one batch.
@@ -73,12 +131,24 @@ class Registering(Submitting):
         UnknownModelError
             No model is registered, or none in these regions.
         """
-        from myia_sdk.client.registry import certify_entries
-
         chosen = None if regions is None else to_texts(regions, "regions")
-        return certify_entries(
-            cast("Client", self), self.registry.entries(), regions=chosen
-        )
+        entries = self._connection.registry.entries()
+        if not entries:
+            raise UnknownModelError(
+                "No model is registered; client.register(name, model) does it."
+            )
+        places = [
+            (entry, region)
+            for entry, region in _places(entries)
+            if chosen is None or region is None or region in chosen
+        ]
+        if not places:
+            known = sorted({region for entry in entries for region in entry.regions})
+            raise UnknownModelError(
+                f"No registered model is deployed in {', '.join(chosen or ())}; there "
+                f"are models in {', '.join(known)}."
+            )
+        return self._certify(places)
 
     def recertify_expiring(self, within: Seconds) -> Batch:
         """Submit what is registered and whose certificate expires soon or has.
@@ -94,10 +164,42 @@ class Registering(Submitting):
         Batch
             May have no jobs, when all certificates last longer.
         """
-        from myia_sdk.client.registry import recertify
-
         time = to_timedelta(within, "within") or timedelta(0)
-        return recertify(cast("Client", self), time)
+        limit = datetime.now(UTC) + time
+        expiring = {
+            (row["model"], row["region"])
+            for row in self._connection.certificate_store.rows()
+            if row["expires_at"] and datetime.fromisoformat(row["expires_at"]) <= limit
+        }
+        entries = self._connection.registry.entries()
+        return self._certify(
+            [
+                (entry, region)
+                for entry, region in _places(entries)
+                if (entry.name, region) in expiring
+            ]
+        )
+
+    def _certify(self, places: Sequence[tuple[Entry, str | None]]) -> Batch:
+        batch_id = Batch.new_id()
+        jobs = [
+            self._job(entry, region, Draft(), batch=batch_id)
+            for entry, region in places
+        ]
+        return Batch.add(self._connection, batch_id, jobs)
+
+    def _job(
+        self, entry: Entry, region: str | None, draft: Draft, batch: str | None = None
+    ) -> NewJob:
+        return self._submissions.prepare(
+            entry.model,
+            draft.filled(self._connection.administration.defaults()),
+            suite=entry.suite,
+            dataset=entry.dataset,
+            region=region,
+            name=entry.name,
+            batch=batch,
+        )
 
     def schedule(
         self,
@@ -139,17 +241,22 @@ class Registering(Submitting):
         ConfigurationError, InvalidJobError
             The times make no sense.
         """
-        from myia_sdk.client.registry import schedule_entry
-
         if pattern is not None:
             to_texts([pattern], "pattern")
-
-        return schedule_entry(
-            cast("Client", self),
-            self.registry.get(to_id(model, "registered model")),
-            every=to_timedelta(every, "every"),
-            pattern=pattern,
-            tz=tz,
-            region=region,
-            scheduler_id=scheduler_id,
+        interval = to_timedelta(every, "every")
+        entry = self._connection.registry.get(to_id(model, "registered model"))
+        place = f"-{region}" if region else ""
+        chosen = scheduler_id or f"certify-{entry.name}{place}"
+        job = self._job(entry, region, Draft(tags=("scheduled",)))
+        template = replace(job, options=replace(job.options, job_id=None))
+        self._connection.scheduling.upsert(
+            chosen, every=interval, pattern=pattern, tz=tz, template=template
         )
+        return chosen
+
+
+def _places(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str | None]]:
+    """Each model in each of its regions; one without any in none."""
+    for entry in entries:
+        for region in entry.regions or (None,):
+            yield entry, region

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
-from myia_sdk.arguments import to_count, to_texts, to_timedelta
+from myia_sdk.arguments import to_count, to_id, to_texts, to_timedelta
+from myia_sdk.client.batch import Batch
 from myia_sdk.client.handle import JobHandle
-from myia_sdk.client.reader import Reading
-from myia_sdk.errors import InvalidJobError
+from myia_sdk.errors import InvalidJobError, InvalidRequestError
 from myia_sdk.queue.jobs.job import JobOptions, NewJob
 from myia_sdk.queue.jobs.options import Backoff, Retention, milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from myia_sdk.arguments import Seconds
-    from myia_sdk.client.batch import Batch
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
     from myia_sdk.queue.jobs.defaults import QueueDefaults
 
 #: From 2 s as in the original system; half of it random, so that jobs which failed
@@ -34,6 +34,8 @@ BACKOFF = Backoff(
 #: As CERTIFICATION_MAX_RETRIES and CERTIFICATION_TIMEOUT allow.
 MOST_RETRIES = 100
 LONGEST_RUN = timedelta(days=7)
+#: Name of the task that runs certifications.
+TASK = "certify"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +96,17 @@ def to_tags(value: Sequence[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else to_texts(value, "tags")
 
 
-TASK = "certify"
+class Submissions:
+    """Puts certifications into the queue.
 
+    Parameters
+    ----------
+    connection : Connection
+        Reaches the queue and the artifact store.
+    """
 
-class Submitting(Reading):
-    """What the client offers for putting certifications into the queue."""
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def submit(
         self,
@@ -169,7 +177,7 @@ class Submitting(Reading):
             timeout=to_timedelta(timeout, "timeout"),
             max_retries=max_retries,
             tags=to_tags(tags),
-        ).filled(self.administration.defaults())
+        ).filled(self._connection.administration.defaults())
         new = self.prepare(
             model,
             draft,
@@ -180,7 +188,7 @@ class Submitting(Reading):
             parameters=parameters,
             job_id=job_id,
         )
-        return JobHandle(cast("Client", self), self.queue.add(new))
+        return JobHandle(self._connection, self._connection.queue.add(new))
 
     def prepare(
         self,
@@ -206,12 +214,12 @@ class Submitting(Reading):
         request = CertificationRequest.build(
             model,
             suite=suite,
-            artifacts=self.artifacts,
+            artifacts=self._connection.artifacts,
             dataset=dataset,
             region=region,
             parameters=parameters,
             name=name,
-            plugins=self.plugins,
+            plugins=self._connection.plugins,
         )
         return NewJob(
             name=TASK,
@@ -227,26 +235,24 @@ class Submitting(Reading):
             fields=draft.fields(),
         )
 
-    @property
-    def plugins(self) -> tuple[str, ...]:
-        """Modules with checks of the user's own."""
-        names = (self.settings.myia_plugins or "").split(",")
-        return tuple(name.strip() for name in names if name.strip())
-
     def _options(self, draft: Draft, job_id: str | None) -> JobOptions:
         retries = draft.max_retries
         if retries is None:
-            retries = self.settings.certification_max_retries
+            retries = self._connection.settings.certification_max_retries
         options = JobOptions(
             attempts=1 + retries,
             backoff=BACKOFF,
             delay=draft.delay or JobOptions().delay,
             priority=draft.priority,
-            job_id=job_id if job_id is not None else self.queue.new_job_id(),
+            job_id=job_id
+            if job_id is not None
+            else self._connection.queue.new_job_id(),
             remove_on_complete=Retention(
-                count=self.settings.certification_keep_completed
+                count=self._connection.settings.certification_keep_completed
             ),
-            remove_on_fail=Retention(count=self.settings.certification_keep_failed),
+            remove_on_fail=Retention(
+                count=self._connection.settings.certification_keep_failed
+            ),
         )
         options.check_new()
         return options
@@ -256,12 +262,12 @@ class Submitting(Reading):
         is_file = isinstance(model, str) and (Path(model).suffix or _exists(model))
         if not isinstance(model, str) or is_file:
             return model, dataset
-        entry = self.registry.get(model)
+        entry = self._connection.registry.get(model)
         return entry.model, entry.dataset if dataset is None else dataset
 
     def _submitter(self) -> str:
-        if self.settings.myia_submitter:
-            return self.settings.myia_submitter
+        if self._connection.settings.myia_submitter:
+            return self._connection.settings.myia_submitter
         try:
             return getpass.getuser()
         except (OSError, KeyError):
@@ -312,31 +318,52 @@ class Submitting(Reading):
         MyiaError
             As for :meth:`submit`; if one request is not valid none is enqueued.
         """
-        from myia_sdk.client.batch import Batch
-
         draft = Draft(
             priority=priority,
             delay=to_timedelta(delay, "delay"),
             timeout=to_timedelta(timeout, "timeout"),
             max_retries=max_retries,
             tags=to_tags(tags),
-        ).filled(self.administration.defaults())
-        return Batch.submit(
-            cast("Client", self),
-            models,
-            draft,
-            suite=suite,
-            regions=regions,
-            dataset=dataset,
-            parameters=parameters,
-            batch_id=batch_id,
+        ).filled(self._connection.administration.defaults())
+        named = _named(models)
+        if not isinstance(regions, list | tuple) or not regions:
+            raise InvalidRequestError(
+                f"regions is {regions!r}; give a list of at least one region."
+            )
+        chosen = Batch.new_id() if batch_id is None else to_id(batch_id, "batch")
+        jobs = [
+            self.prepare(
+                model,
+                draft,
+                suite=suite,
+                dataset=dataset,
+                region=region,
+                name=name,
+                parameters=parameters,
+                batch=chosen,
+            )
+            for name, model in named
+            for region in regions
+        ]
+        return Batch.add(self._connection, chosen, jobs)
+
+
+def _named(
+    models: Mapping[str, object] | Sequence[object],
+) -> list[tuple[str | None, object]]:
+    """Pairs of name and model; without a mapping the models name themselves."""
+    if isinstance(models, Mapping):
+        named: list[tuple[str | None, object]] = list(models.items())
+    elif isinstance(models, list | tuple):
+        named = [(None, model) for model in models]
+    else:
+        raise InvalidRequestError(
+            f"models is a {type(models).__name__}; give a list of models, or a mapping "
+            "of names to models. For one model use client.submit."
         )
-
-    def suites(self) -> list[str]:
-        """Return the names of the suites that come with the SDK."""
-        from myia_sdk.certification.suites.suites import list_suites
-
-        return list_suites()
+    if not named:
+        raise InvalidRequestError("models is empty; give at least one.")
+    return named
 
 
 def _exists(name: str) -> bool:

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from myia_sdk.arguments import Seconds
-    from myia_sdk.client.handle import JobHandle
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
     from myia_sdk.queue.jobs.job import Job
     from myia_sdk.queue.store.store import JobStore
 
@@ -118,7 +117,7 @@ def follow(
                 changed = pending
                 read_at = time.monotonic()
             if changed:
-                jobs |= read_jobs(store, sorted(changed))
+                jobs |= look_at(store, sorted(changed))
             away_since = None
         except QueueConnectionError:
             away_since = away_since or time.monotonic()
@@ -141,14 +140,14 @@ def _first_look(
     while True:
         try:
             reader.pin()
-            return read_jobs(store, job_ids)
+            return look_at(store, job_ids)
         except QueueConnectionError:
             if time.monotonic() > give_up:
                 raise
             time.sleep(OUTAGE_PAUSE_SECONDS)
 
 
-def read_jobs(store: JobStore, job_ids: Sequence[str]) -> dict[str, Job]:
+def look_at(store: JobStore, job_ids: Sequence[str]) -> dict[str, Job]:
     """Read jobs with their states.
 
     Raises
@@ -263,47 +262,66 @@ def _caption(jobs: Mapping[str, Job]) -> str:
     return ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
 
 
-def _hint(client: Client, jobs: Mapping[str, Job]) -> str:
+def _hint(connection: Connection, jobs: Mapping[str, Job]) -> str:
     """Say why nothing happens, if nothing does."""
     if any(job.state not in PENDING_STATES for job in jobs.values()):
         return ""
     with suppress(QueueError):
-        if not client.administration.workers():
+        if not connection.administration.workers():
             return "no worker is running; `myia worker` starts one"
-        if client.queue.is_paused():
+        if connection.queue.is_paused():
             return "the queue is paused"
     return ""
 
 
-def wait_for(
-    client: Client,
-    handles: list[JobHandle],
+def watch(
+    connection: Connection,
+    job_ids: Sequence[str],
     *,
-    timeout: Seconds | None,
-    progress: bool | None,
-    title: str,
+    timeout: Seconds | None = None,
+    progress: bool | None = None,
+    title: str | None = None,
+    on_change: Callable[[Mapping[str, Job]], None] | None = None,
 ) -> None:
-    """Wait for jobs with a bar; an interrupt detaches and says how to come back."""
-    known = {handle.id: handle for handle in handles}
-    if progress is None and not client.settings.myia_notebook:
+    """Follow jobs with a bar; an interrupt detaches and says how to come back.
+
+    Parameters
+    ----------
+    connection : Connection
+        Reaches the queue.
+    job_ids : sequence of str
+        Which jobs.
+    timeout : float or timedelta, optional
+        Longest wait, seconds; without it, as long as it takes.
+    progress : bool, optional
+        Show a bar; by default in terminals and notebooks.
+    title : str, optional
+        What the bar and the note of an interrupt call them.
+    on_change : callable, optional
+        Called with all jobs at the start and whenever some changed.
+    """
+    if not job_ids:
+        return
+    if title is None:
+        is_one = len(job_ids) == 1
+        title = f"job {job_ids[0]}" if is_one else f"{len(job_ids)} jobs"
+    if progress is None and not connection.settings.myia_notebook:
         progress = False
     bar = ProgressBar(title, is_shown=progress)
-
     started = time.monotonic()
 
-    def on_change(jobs: Mapping[str, Job]) -> None:
-        for job_id, job in jobs.items():
-            known[job_id]._job = job  # noqa: SLF001 -- our own handles
+    def show(jobs: Mapping[str, Job]) -> None:
+        if on_change is not None:
+            on_change(jobs)
         is_long = time.monotonic() - started > PATIENCE_SECONDS
-        bar.show(jobs, _hint(client, jobs) if is_long and bar.is_shown else "")
+        bar.show(jobs, _hint(connection, jobs) if is_long and bar.is_shown else "")
 
     try:
-        follow(client.queue, list(known), timeout=timeout, on_change=on_change)
+        follow(connection.queue, job_ids, timeout=timeout, on_change=show)
     except KeyboardInterrupt as interrupt:
-        first = next(iter(known))
         text = (
-            f"Detached; {title} goes on. client.job({first!r}).wait() or "
-            f"`myia wait {first}` comes back to it."
+            f"Detached; {title} goes on. client.job({job_ids[0]!r}).wait() or "
+            f"`myia wait {job_ids[0]}` comes back to it."
         )
         interrupt.add_note(text)
         if is_in_notebook():

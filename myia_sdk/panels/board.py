@@ -16,7 +16,7 @@ from myia_sdk.panels.page.texts import choose_language, translate
 from myia_sdk.panels.submit import SubmitPanel
 
 if TYPE_CHECKING:
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
     from myia_sdk.panels.redaction import Redact
 
 _MONITOR_TAB = 1
@@ -27,7 +27,7 @@ class BoardPanel(Displayed, ipywidgets.VBox):
 
     Parameters
     ----------
-    client : Client
+    connection : Connection
         Where the jobs are.
     is_read_only : bool, optional
         Show everything, change nothing.
@@ -38,20 +38,22 @@ class BoardPanel(Displayed, ipywidgets.VBox):
 
     def __init__(
         self,
-        client: Client,
+        connection: Connection,
         *,
         is_read_only: bool = False,
         redact: Redact | None = None,
     ) -> None:
-        self._client = client
+        self._connection = connection
         self.mark = uuid4().hex
         self.submit = SubmitPanel(
-            client, is_read_only=is_read_only, on_watch=self._watch
+            connection, is_read_only=is_read_only, on_watch=self._watch
         )
-        self.monitor = MonitorPanel(client, is_read_only=is_read_only, redact=redact)
-        self.clean = CleanPanel(client, is_read_only=is_read_only)
-        self.certificates = CertificatesPanel(client, is_read_only=is_read_only)
-        language = choose_language(client.settings.myia_lang)
+        self.monitor = MonitorPanel(
+            connection, is_read_only=is_read_only, redact=redact
+        )
+        self.clean = CleanPanel(connection, is_read_only=is_read_only)
+        self.certificates = CertificatesPanel(connection, is_read_only=is_read_only)
+        language = choose_language(connection.settings.myia_lang)
         names = ("submit", "monitor", "clean", "certificates")
         self.tabs = ipywidgets.Tab(
             children=[getattr(self, name) for name in names],
@@ -62,7 +64,7 @@ class BoardPanel(Displayed, ipywidgets.VBox):
         self._enter()
 
     def __repr__(self) -> str:
-        return f"<BoardPanel {self._client.queue.queue!r}>"
+        return f"<BoardPanel {self._connection.queue.queue!r}>"
 
     def _watch(self, ids: list[str]) -> None:
         self.tabs.selected_index = _MONITOR_TAB

@@ -10,7 +10,7 @@ from myia_sdk.panels.live.view import SILENCE
 from myia_sdk.panels.widget import LiveWidget
 
 if TYPE_CHECKING:
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
 
 
 class CertificatesPanel(LiveWidget):
@@ -18,7 +18,7 @@ class CertificatesPanel(LiveWidget):
 
     Parameters
     ----------
-    client : Client
+    connection : Connection
         Where the certificates are.
     is_read_only : bool, optional
         Refuse to certify again.
@@ -29,10 +29,14 @@ class CertificatesPanel(LiveWidget):
     controller: CertificatesController
 
     def __init__(
-        self, client: Client, *, is_read_only: bool = False, silence: float = SILENCE
+        self,
+        connection: Connection,
+        *,
+        is_read_only: bool = False,
+        silence: float = SILENCE,
     ) -> None:
         controller = CertificatesController(
-            client,
-            ControllerOptions.of(client, is_read_only=is_read_only),
+            connection,
+            ControllerOptions.of(connection, is_read_only=is_read_only),
         )
-        super().__init__(client, controller, silence=silence)
+        super().__init__(connection, controller, silence=silence)

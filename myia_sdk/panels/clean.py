@@ -18,7 +18,7 @@ from myia_sdk.panels.permissions import Action
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
 
 #: Seconds of each unit of the grace.
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
@@ -32,7 +32,7 @@ class CleanPanel(FormPanel):
 
     Parameters
     ----------
-    client : Client
+    connection : Connection
         Where the jobs are.
     is_read_only : bool, optional
         Refuse everything.
@@ -42,14 +42,14 @@ class CleanPanel(FormPanel):
 
     def __init__(
         self,
-        client: Client,
+        connection: Connection,
         *,
         is_read_only: bool = False,
         runner: Runner = in_thread,
     ) -> None:
         self.controller = CleanController(
-            client,
-            ControllerOptions.of(client, is_read_only=is_read_only),
+            connection,
+            ControllerOptions.of(connection, is_read_only=is_read_only),
         )
         super().__init__(runner)
         self._build()

@@ -10,7 +10,7 @@ from myia_sdk.panels.live.view import SILENCE
 from myia_sdk.panels.widget import LiveWidget
 
 if TYPE_CHECKING:
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
     from myia_sdk.panels.redaction import Redact
 
 
@@ -19,7 +19,7 @@ class MonitorPanel(LiveWidget):
 
     Parameters
     ----------
-    client : Client
+    connection : Connection
         Where the jobs are.
     is_read_only : bool, optional
         Show everything, change nothing.
@@ -36,7 +36,7 @@ class MonitorPanel(LiveWidget):
 
     def __init__(
         self,
-        client: Client,
+        connection: Connection,
         *,
         is_read_only: bool = False,
         page_size: int = PAGE_SIZE,
@@ -44,11 +44,11 @@ class MonitorPanel(LiveWidget):
         redact: Redact | None = None,
     ) -> None:
         controller = MonitorController(
-            client,
-            ControllerOptions.of(client, is_read_only=is_read_only, redact=redact),
+            connection,
+            ControllerOptions.of(connection, is_read_only=is_read_only, redact=redact),
             page_size=page_size,
         )
-        super().__init__(client, controller, silence=silence)
+        super().__init__(connection, controller, silence=silence)
 
     def watch(self, job_id: str, *, batch: str = "") -> None:
         """Open the details of a job.

@@ -28,7 +28,7 @@ from myia_sdk.panels.page.snapshot import table
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
 
 _ENDPOINT_FIELDS = ("kind", "url", "model_id", "secret")
 _TEXT_FIELDS = (
@@ -61,7 +61,7 @@ class SubmitPanel(FormPanel):
 
     Parameters
     ----------
-    client : Client
+    connection : Connection
         Where to submit.
     namespace : callable, optional
         Returns the variables to choose from; the notebook's by default.
@@ -75,7 +75,7 @@ class SubmitPanel(FormPanel):
 
     def __init__(
         self,
-        client: Client,
+        connection: Connection,
         *,
         namespace: Callable[[], Mapping[str, Any]] = user_namespace,
         is_read_only: bool = False,
@@ -83,11 +83,11 @@ class SubmitPanel(FormPanel):
         on_watch: Callable[[list[str]], None] | None = None,
     ) -> None:
         self.controller = SubmitController(
-            client,
-            ControllerOptions.of(client, is_read_only=is_read_only),
+            connection,
+            ControllerOptions.of(connection, is_read_only=is_read_only),
             namespace=namespace,
         )
-        self._client = client
+        self._connection = connection
         self._is_refreshing = False
         #: Held while fields are filled or read: what is loaded comes on a thread.
         self._filling = threading.RLock()
@@ -347,7 +347,7 @@ class SubmitPanel(FormPanel):
 
     def _watch_below(self, ids: list[str]) -> None:
         if self.monitor is None:
-            self.monitor = MonitorPanel(self._client)
+            self.monitor = MonitorPanel(self._connection)
             self.place.children = (self.monitor,)
         if ids:
             self.monitor.watch(ids[0], batch=self.controller.batch)

@@ -17,7 +17,7 @@ from myia_sdk.panels.page.assets import script, style
 from myia_sdk.panels.page.snapshot import static_html
 
 if TYPE_CHECKING:
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
     from myia_sdk.panels.live.controller import Controller
 
 
@@ -26,7 +26,7 @@ class LiveWidget(Displayed, anywidget.AnyWidget):
 
     Parameters
     ----------
-    client : Client
+    connection : Connection
         Where the jobs are.
     controller : Controller
         What is shown.
@@ -41,19 +41,23 @@ class LiveWidget(Displayed, anywidget.AnyWidget):
     mark = traitlets.Unicode().tag(sync=True)
 
     def __init__(
-        self, client: Client, controller: Controller, *, silence: float = SILENCE
+        self,
+        connection: Connection,
+        controller: Controller,
+        *,
+        silence: float = SILENCE,
     ) -> None:
         super().__init__(kind=controller.kind, mark=uuid4().hex)
         self.controller = controller
         self._enter()
-        self._feed = LiveFeed.acquire(client)
+        self._feed = LiveFeed.acquire(connection.queue)
         self.view = LiveView(
             controller, self._feed, self._post, is_busy=is_busy, silence=silence
         )
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.controller.client.queue.queue!r}>"
+        return f"<{type(self).__name__} {self.controller.connection.queue.queue!r}>"
 
     def _on_message(self, _: object, content: object, __: object) -> None:
         self.view.receive(content)

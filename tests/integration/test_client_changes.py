@@ -84,7 +84,7 @@ def test_failed_jobs_of_a_batch_are_retried_and_others_left(client):
     options = JobOptions(delay=timedelta(hours=1))
     jobs = [NewJob(name="certify", data={"n": n}, options=options) for n in range(2)]
     first, second = client.queue.add_many(jobs)
-    batch = Batch(client, "together", [first, second])
+    batch = Batch(client.connection, "together", [first, second])
     batch.jobs[0].cancel()
     assert batch.counts() == {JobState.DELAYED: 1, JobState.FAILED: 1}
     assert batch.retry_failed() == 0

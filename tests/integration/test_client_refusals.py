@@ -199,7 +199,7 @@ def test_limits_are_whole_numbers(client, wrong):
 
 @pytest.mark.parametrize("wrong", [-1, float("nan"), "1", True, [1]])
 def test_durations_are_seconds_or_timedeltas(client, wrong):
-    handle = JobHandle(client, "any")
+    handle = JobHandle(client.connection, "any")
     for ask in (
         lambda: handle.wait(wrong),
         lambda: handle.result(wrong),

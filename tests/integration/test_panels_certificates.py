@@ -26,7 +26,7 @@ def certify(jobs):
 
 @pytest.fixture
 def controller(client):
-    return CertificatesController(client)
+    return CertificatesController(client.connection)
 
 
 def test_the_matrix_has_models_and_regions(controller, certify):
@@ -89,7 +89,7 @@ def test_a_certificate_of_an_unknown_key_does_not_verify(
 ):
     job_id = certify("iris")
     home = tmp_path / "elsewhere"
-    client.settings = client.settings.model_copy(update={"myia_home": home})
+    client.connection.settings = client.settings.model_copy(update={"myia_home": home})
     controller.load()
     controller.handle({"event": "verify", "ids": [job_id]})
     assert controller.snapshot()["chosen"]["verification"]["is_valid"] is False
@@ -163,7 +163,7 @@ def test_cleaned_jobs_keep_their_certificates(controller, certify, client):
 def test_a_read_only_panel_does_not_certify_again(client, certify):
     job_id = certify("iris")
     options = ControllerOptions(permissions=Permissions(is_read_only=True))
-    controller = CertificatesController(client, options)
+    controller = CertificatesController(client.connection, options)
     controller.load()
     with pytest.raises(ActionRefusedError, match="read-only"):
         controller.handle({"event": "rerun", "ids": [job_id]})
@@ -186,7 +186,7 @@ def test_progress_alone_loads_nothing(controller, certify):
 
 def test_the_details_of_a_job_show_verify_and_download_its_certificate(client, certify):
     job_id = certify("iris")
-    monitor = MonitorController(client)
+    monitor = MonitorController(client.connection)
     monitor.load()
     monitor.handle({"event": "open", "id": job_id})
     certificate = monitor.snapshot()["detail"]["certificate"]

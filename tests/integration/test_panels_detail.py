@@ -18,7 +18,7 @@ from tests.integration.panel_probe import TOKEN
 
 @pytest.fixture
 def monitor(client):
-    controller = MonitorController(client)
+    controller = MonitorController(client.connection)
     controller.load()
     return controller
 
@@ -78,7 +78,7 @@ def test_a_hook_is_asked_about_every_value_of_a_job(client, jobs):
         seen[field] = value
         return f"[{field}]"
 
-    controller = MonitorController(client, ControllerOptions(redaction=Redaction(hook)))
+    controller = MonitorController(client.connection, ControllerOptions(redaction=Redaction(hook)))
     job_id = client.queue.add(NewJob(name="certify", data={"a": 1}))
     assert jobs.claim() == job_id
     client.queue.log(job_id, ["line"])

@@ -50,7 +50,7 @@ def namespace(data):
 
 @pytest.fixture
 def form(client, comms, namespace):
-    return SubmitPanel(client, namespace=lambda: namespace, runner=at_once)
+    return SubmitPanel(client.connection, namespace=lambda: namespace, runner=at_once)
 
 
 def options(form, name) -> list[str]:
@@ -90,7 +90,7 @@ def test_what_is_typed_while_variables_are_looked_for_is_kept(client, namespace)
         typist.join(timeout=0.2)
         return namespace
 
-    form = SubmitController(client, namespace=looked_at)
+    form = SubmitController(client.connection, namespace=looked_at)
     form.look()
     typists = tuple(looks)
     for typist in typists:
@@ -300,7 +300,7 @@ def test_a_model_that_no_suite_measures_is_told(client, comms, data):
 
     groups = KMeans(2, n_init=1).fit(data[0])
     namespace = {"groups": groups, "X": data[0], "y": data[1]}
-    form = SubmitPanel(client, namespace=lambda: namespace, runner=at_once)
+    form = SubmitPanel(client.connection, namespace=lambda: namespace, runner=at_once)
     browser_clicks(form.submit_button)
     assert "neither a classifier nor a regressor" in error(form, "model")
     assert sum(client.queue.counts().values()) == 0
@@ -409,7 +409,7 @@ def test_an_endpoint_is_submitted_with_a_reference_to_its_secret(form, client):
 
 
 def test_an_empty_notebook_says_what_is_missing(client, comms):
-    form = SubmitPanel(client, namespace=dict, runner=at_once)
+    form = SubmitPanel(client.connection, namespace=dict, runner=at_once)
     browser_clicks(form.submit_button)
     assert "Choose a model" in error(form, "model")
     assert "Choose the test data" in error(form, "features")
@@ -445,14 +445,14 @@ def test_watch_opens_a_monitor_below_with_the_jobs_of_the_batch(form):
 
 
 def test_portuguese_labels(client, comms, namespace):
-    client.settings = client.settings.model_copy(update={"myia_lang": "pt"})
-    form = SubmitPanel(client, namespace=lambda: namespace, runner=at_once)
+    client.connection.settings = client.settings.model_copy(update={"myia_lang": "pt"})
+    form = SubmitPanel(client.connection, namespace=lambda: namespace, runner=at_once)
     assert form.submit_button.description == "Enviar"
 
 
 @pytest.fixture
 def clean(client, comms):
-    return CleanPanel(client, runner=at_once)
+    return CleanPanel(client.connection, runner=at_once)
 
 
 def fill_clean(clean, state: str, grace: str, limit: str = "0") -> None:
@@ -510,7 +510,7 @@ def test_a_field_changed_while_the_server_is_asked_drops_the_preview(
 ):
     jobs.completed()
     asked = []
-    clean = CleanPanel(client, runner=asked.append)
+    clean = CleanPanel(client.connection, runner=asked.append)
     fill_clean(clean, "completed", "0")
     for change in (lambda: None, lambda: browser_sets(clean.limit.control, value="1")):
         browser_clicks(clean.preview_button)
@@ -532,7 +532,7 @@ def test_a_wrong_grace_is_told_beside_the_field(clean, value):
 
 def test_a_read_only_clean_panel_refuses(client, comms, jobs):
     jobs.completed()
-    clean = CleanPanel(client, runner=at_once, is_read_only=True)
+    clean = CleanPanel(client.connection, runner=at_once, is_read_only=True)
     assert clean.preview_button.disabled
     fill_clean(clean, "completed", "0")
     browser_clicks(clean.preview_button)
@@ -612,7 +612,7 @@ def test_a_large_clean_tells_its_progress(clean, client, jobs, monkeypatch):
 
 def test_a_board_has_all_panels_and_closes_them_all(client, comms, namespace):
     before = len(ipywidgets.widgets.widget._instances)
-    board = BoardPanel(client)
+    board = BoardPanel(client.connection)
     assert len(board.tabs.children) == 4
     assert "BoardPanel" in repr(board)
     board.close()

@@ -25,7 +25,7 @@ REQUEST = {
 
 @pytest.fixture
 def monitor(client):
-    controller = MonitorController(client)
+    controller = MonitorController(client.connection)
     controller.load()
     return controller
 
@@ -189,7 +189,7 @@ def test_a_duplicate_starts_from_data_and_options_and_leaves_the_bound_ones(
 
 def test_hidden_data_are_copied_and_cannot_be_edited(client, jobs):
     source = client.queue.add(NewJob(name="square", data={"api_key": "sk-1", "n": 2}))
-    monitor = MonitorController(client, ControllerOptions(redaction=Redaction()))
+    monitor = MonitorController(client.connection, ControllerOptions(redaction=Redaction()))
     monitor.handle({"event": "compose", "mode": "duplicate", "ids": [source]})
     shown = form(monitor)
     assert "sk-1" not in str(monitor.snapshot())
@@ -237,7 +237,7 @@ def test_jobs_in_a_wrong_state_or_gone_open_no_form(jobs, monitor):
 def test_what_is_denied_opens_no_form_and_sends_nothing(client, jobs, mode):
     job_id = jobs.waiting()
     permissions = Permissions(denied=frozenset({Action(mode)}))
-    monitor = MonitorController(client, ControllerOptions(permissions=permissions))
+    monitor = MonitorController(client.connection, ControllerOptions(permissions=permissions))
     event = {"ids": [job_id], "name": "x", "data": "{}", "options": "{}"}
     for name in ("compose", mode):
         with pytest.raises(ActionRefusedError, match="switched off"):
@@ -247,6 +247,6 @@ def test_what_is_denied_opens_no_form_and_sends_nothing(client, jobs, mode):
 
 
 def test_problems_are_told_in_portuguese(client):
-    monitor = MonitorController(client, ControllerOptions(language="pt-BR"))
+    monitor = MonitorController(client.connection, ControllerOptions(language="pt-BR"))
     add(monitor, options='{"attempts": 0}')
     assert "informe um número inteiro" in form(monitor)["errors"]["options"]

@@ -55,7 +55,7 @@ def state_of(log, panel) -> dict:
 
 @pytest.fixture
 def panel(client, comms):
-    return MonitorPanel(client, silence=LASTING)
+    return MonitorPanel(client.connection, silence=LASTING)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_making_a_panel_talks_to_nobody(client, comms, monkeypatch):
 
     monkeypatch.setattr(pool, "get_connection", counting)
     threads = set(feed_threads())
-    panel = MonitorPanel(client)
+    panel = MonitorPanel(client.connection)
     repr(panel)
     assert set(feed_threads()) <= threads
     assert sent(comms, panel) == []
@@ -131,13 +131,13 @@ class Looking:
 
     def __init__(self, client) -> None:
         self.clock = Clock()
-        self.feed = LiveFeed(client, clock=self.clock)
+        self.feed = LiveFeed(client.queue, clock=self.clock)
         self.messages: list[dict] = []
         #: When each difference was sent, by the clock that the test moves.
         self.patch_times: list[float] = []
         # A time of its own for each load, however fast they follow each other.
         options = ControllerOptions(now_ms=partial(next, count(1_800_000_000_000)))
-        controller = MonitorController(client, options)
+        controller = MonitorController(client.connection, options)
         self.view = LiveView(controller, self.feed, self._receive, silence=float("inf"))
         self.says("hello")
         wait_until(lambda: self.messages)
@@ -284,7 +284,7 @@ def test_a_rate_that_is_not_offered_is_refused(looking, seconds):
 
 
 def test_panels_of_a_queue_share_two_threads(client, comms, shown):
-    others = [MonitorPanel(client, silence=LASTING) for _ in range(3)]
+    others = [MonitorPanel(client.connection, silence=LASTING) for _ in range(3)]
     for index, other in enumerate(others):
         browser_says(other, event="hello", view=f"w{index}", seq=1)
         wait_until(lambda other=other: snapshots(comms, other))
@@ -293,12 +293,12 @@ def test_panels_of_a_queue_share_two_threads(client, comms, shown):
 
 
 def test_a_panel_made_while_the_threads_end_takes_them_over(client, comms):
-    first = MonitorPanel(client)
+    first = MonitorPanel(client.connection)
     is_over = threading.Event()
     first._feed.submit(is_over.wait)
     try:
         first.close()
-        assert MonitorPanel(client)._feed is first._feed
+        assert MonitorPanel(client.connection)._feed is first._feed
     finally:
         is_over.set()
 
@@ -326,7 +326,7 @@ def test_a_view_that_went_away_stops_reading(shown, comms, jobs):
 
 
 def test_silence_of_the_browser_stops_reading(client, comms):
-    panel = MonitorPanel(client, silence=0.5)
+    panel = MonitorPanel(client.connection, silence=0.5)
     browser_says(panel, event="hello", view="v1", seq=1)
     wait_until(lambda: snapshots(comms, panel))
     wait_until(lambda: feed_threads() == [])
@@ -382,9 +382,9 @@ def test_a_hundred_panels_leave_nothing_behind(client, comms, redis_client):
     before = len(ipywidgets.widgets.widget._instances)
     connected = connections()
     for index in range(100):
-        panel = MonitorPanel(client)
+        panel = MonitorPanel(client.connection)
         browser_says(panel, event="hello", view=str(index), seq=1)
-        CleanPanel(client).close()
+        CleanPanel(client.connection).close()
         panel.close()
     wait_until(lambda: threading.active_count() <= browser_threads)
     gc.collect()
@@ -402,7 +402,7 @@ def test_the_server_away_shows_a_banner_and_back_again_the_jobs(
     server = own_redis_server
     settings = settings_for(server.port, server.password, queue_name, tmp_path)
     with Client(settings) as client:
-        panel = MonitorPanel(client, silence=LASTING)
+        panel = MonitorPanel(client.connection, silence=LASTING)
         browser_says(panel, event="hello", view="v1", seq=1)
         wait_until(lambda: state_of(comms, panel))
         wait_until(lambda: len(feed_threads()) == 2)

@@ -20,7 +20,7 @@ from tests.integration.panel_probe import TOKEN
 
 @pytest.fixture
 def monitor(client):
-    controller = MonitorController(client)
+    controller = MonitorController(client.connection)
     controller.load()
     return controller
 
@@ -419,7 +419,7 @@ CHANGES = [
 @pytest.mark.parametrize("event", CHANGES, ids=lambda event: event["event"])
 def test_read_only_refuses_every_change(client, event):
     options = ControllerOptions(permissions=Permissions(is_read_only=True))
-    monitor = MonitorController(client, options)
+    monitor = MonitorController(client.connection, options)
     with pytest.raises(ActionRefusedError, match="read-only"):
         monitor.handle(event)
     assert monitor.dialog is None

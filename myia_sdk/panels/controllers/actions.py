@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from myia_sdk.certification.certificate.certificate import Certificate
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
     from myia_sdk.queue.store.administration import QueueAdministration
 
 #: Ids listed in a question.
@@ -49,7 +49,7 @@ class JobActions:
 
     def __init__(self, controller: Controller, after: Callable[[], None]) -> None:
         self._controller = controller
-        self._client = controller.client
+        self._connection = controller.connection
         self._after = after
 
     def handlers(self) -> dict[str, Handler]:
@@ -69,7 +69,7 @@ class JobActions:
 
     @property
     def _administration(self) -> QueueAdministration:
-        return self._client.administration
+        return self._connection.administration
 
     def _retry(self, job_id: str) -> None:
         self._administration.retry(job_id, reset_attempts=True)
@@ -84,10 +84,10 @@ class JobActions:
         self._administration.remove(job_id)
 
     def _rerun(self, job_id: str) -> None:
-        job = self._client.queue.job(job_id)
+        job = self._connection.queue.job(job_id)
         if job is None:
             raise ActionRefusedError(f"Job {job_id!r} is gone.")
-        self._client.queue.add(copy_of(job))
+        self._connection.queue.add(copy_of(job))
 
     def _direct(self, action: Action, act: Callable[[str], None]) -> Handler:
         def handler(event: Event) -> None:
@@ -113,7 +113,7 @@ class JobActions:
     ) -> tuple[list[str], int, list[dict[str, Any]]]:
         self._controller.permissions.check(action)
         ids = ids_of(event)
-        jobs = [job for job in self._client.queue.jobs(ids) if job is not None]
+        jobs = [job for job in self._connection.queue.jobs(ids) if job is not None]
         able = [job for job in jobs if job.state in JOB_ACTIONS[action]]
         if not able:
             states = sorted({str(job.state or "unknown") for job in jobs}) or ["gone"]
@@ -166,7 +166,7 @@ class JobActions:
 
     def _on_export(self, event: Event) -> None:
         self._controller.permissions.check(Action.EXPORT)
-        jobs = self._client.queue.jobs(ids_of(event))
+        jobs = self._connection.queue.jobs(ids_of(event))
         redaction = self._controller.redaction
         rows = [job_row(job, redaction) for job in jobs if job is not None]
         self._controller.offer_download("jobs.csv", "text/csv", to_csv(rows))
@@ -174,7 +174,7 @@ class JobActions:
     def _finished(self, action: Action, event: Event) -> Job:
         self._controller.permissions.check(action)
         job_id = ids_of(event)[0]
-        job = self._client.queue.job(job_id)
+        job = self._connection.queue.job(job_id)
         if job is None:
             raise ActionRefusedError(f"Job {job_id!r} is gone.")
         return job
@@ -182,7 +182,7 @@ class JobActions:
     def _on_verify(self, event: Event) -> None:
         job = self._finished(Action.VERIFY, event)
         certificate = self._certificate(job)
-        is_valid, text = verify(self._client, certificate)
+        is_valid, text = verify(self._connection, certificate)
         if is_valid:
             say = self._controller.say
             text = say("certificate.valid", verdict=say(f"verdict.{text}"))
@@ -202,7 +202,7 @@ class JobActions:
         )
 
 
-def verify(client: Client, certificate: Certificate) -> tuple[bool, str]:
+def verify(connection: Connection, certificate: Certificate) -> tuple[bool, str]:
     """Verify a certificate with the keys this machine trusts.
 
     Returns
@@ -215,7 +215,7 @@ def verify(client: Client, certificate: Certificate) -> tuple[bool, str]:
     from myia_sdk.certification.certificate.signing import Signer
     from myia_sdk.certification.verdict.verdict import Verdict
 
-    settings = client.settings
+    settings = connection.settings
     keys = list(trusted_keys(settings.myia_home))
     if settings.myia_signing_key:
         signer = Signer.load(settings.myia_signing_key, settings.myia_home)
@@ -224,7 +224,7 @@ def verify(client: Client, certificate: Certificate) -> tuple[bool, str]:
         found = certificate.verify(
             keys,
             None,
-            revoked=client.certificate_store.revocations(),
+            revoked=connection.certificate_store.revocations(),
             accept=tuple(Verdict),
         )
     except CertificateError as error:

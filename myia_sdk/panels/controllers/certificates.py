@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from myia_sdk.certification.checks.record import CheckRecord
     from myia_sdk.certification.report.report import Report
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
     from myia_sdk.panels.live.feed import Changes
 
 #: Most models and regions shown; a filter finds the others.
@@ -39,9 +39,9 @@ class CertificatesController(Controller):
     kind: ClassVar[str] = "certificates"
 
     def __init__(
-        self, client: Client, options: ControllerOptions | None = None
+        self, connection: Connection, options: ControllerOptions | None = None
     ) -> None:
-        super().__init__(client, options)
+        super().__init__(connection, options)
         self._cells: dict[str, dict[str, Any]] = {}
         self._query = ""
         self._chosen: dict[str, Any] | None = None
@@ -52,7 +52,7 @@ class CertificatesController(Controller):
         from myia_sdk.certification.certificate.revocation import RevocationKind
 
         cells: dict[str, dict[str, Any]] = {}
-        store = self.client.certificate_store
+        store = self.connection.certificate_store
         revoked = store.revocations()
         for row in store.rows():
             cell = certificate_cell(row)
@@ -126,8 +126,8 @@ class CertificatesController(Controller):
     def _on_verify(self, event: Event) -> None:
         self.permissions.check(Action.VERIFY)
         cell = self._cell(ids_of(event)[0])
-        certificate = self.client.certificate_store.get(cell["id"])
-        is_valid, text = verify(self.client, certificate)
+        certificate = self.connection.certificate_store.get(cell["id"])
+        is_valid, text = verify(self.connection, certificate)
         if is_valid:
             verdict = self.say(f"verdict.{text}")
             text = self.say("certificate.valid", verdict=verdict)
@@ -139,20 +139,20 @@ class CertificatesController(Controller):
     def _on_download(self, event: Event) -> None:
         self.permissions.check(Action.DOWNLOAD)
         cell = self._cell(ids_of(event)[0])
-        certificate = self.client.certificate_store.get(cell["id"])
+        certificate = self.connection.certificate_store.get(cell["id"])
         name = f"certificate-{cell['job_id']}.json"
         self.offer_download(name, "application/json", certificate.to_json())
 
     def _on_rerun(self, event: Event) -> None:
         self.permissions.check(Action.RERUN)
         job_id = self._cell(ids_of(event)[0])["job_id"]
-        job = self.client.queue.job(job_id)
+        job = self.connection.queue.job(job_id)
         if job is None:
             raise ActionRefusedError(
                 f"Job {job_id!r} was cleaned, and its request with it; submit the "
                 "model again."
             )
-        self.client.queue.add(copy_of(job))
+        self.connection.queue.add(copy_of(job))
         self.notify("done", self.say("done.rerun", count=1))
 
     def _on_compare(self, event: Event) -> None:
@@ -199,7 +199,7 @@ class CertificatesController(Controller):
     def _report(self, cell: Mapping[str, Any]) -> Report:
         from myia_sdk.certification.report.report import Report
 
-        job = self.client.queue.job(cell["job_id"])
+        job = self.connection.queue.job(cell["job_id"])
         if job is None:
             raise ActionRefusedError(
                 f"Job {cell['job_id']!r} was cleaned, and its report with it."

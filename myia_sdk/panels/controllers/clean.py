@@ -20,7 +20,7 @@ from myia_sdk.queue.jobs.job import Job, JobState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
 
 #: States that can be cleaned: all but active, which run, and parents that wait.
 CLEANABLE = (
@@ -70,7 +70,7 @@ def _age_time(job: Job) -> datetime | None:
 
 
 def preview_clean(
-    client: Client, state: JobState, grace: timedelta, limit: int, now: datetime
+    connection: Connection, state: JobState, grace: timedelta, limit: int, now: datetime
 ) -> CleanPreview:
     """Find out what a clean would remove, reading a few single jobs only.
 
@@ -79,7 +79,7 @@ def preview_clean(
 
     Parameters
     ----------
-    client : Client
+    connection : Connection
         Where the jobs are.
     state : JobState
         One of :data:`CLEANABLE`.
@@ -91,17 +91,19 @@ def preview_clean(
         The time now, aware.
     """
     cutoff = now - grace
-    total = client.queue.counts().get(state, 0)
+    total = connection.queue.counts().get(state, 0)
 
     def at(position: int) -> Job | None:
-        page = client.queue.page(state, position, position, newest_first=False)
+        page = connection.queue.page(state, position, position, newest_first=False)
         return page[0] if page else None
 
     count = _border(total, cutoff, at)
     if limit:
         count = min(count, limit)
     first = (
-        client.queue.page(state, 0, min(count, 10) - 1, newest_first=False, fields=None)
+        connection.queue.page(
+            state, 0, min(count, 10) - 1, newest_first=False, fields=None
+        )
         if count
         else []
     )
@@ -112,7 +114,7 @@ def preview_clean(
         count=count,
         oldest=_age_time(first[0]) if first else None,
         newest=_age_time(last) if last else None,
-        size=_estimate(client, [job.id for job in first], count),
+        size=_estimate(connection, [job.id for job in first], count),
     )
 
 
@@ -129,8 +131,8 @@ def _border(total: int, cutoff: datetime, at: Callable[[int], Job | None]) -> in
     return low
 
 
-def _estimate(client: Client, ids: list[str], count: int) -> int:
-    jobs = [client.queue.job(job_id) for job_id in ids]
+def _estimate(connection: Connection, ids: list[str], count: int) -> int:
+    jobs = [connection.queue.job(job_id) for job_id in ids]
     sizes = [
         JOB_OVERHEAD
         + len(str(job.data))
@@ -155,7 +157,7 @@ class QueueCleaning:
 
     def __init__(self, controller: Controller, after: Callable[[], None]) -> None:
         self._controller = controller
-        self._client = controller.client
+        self._connection = controller.connection
         self._after = after
 
     def handlers(self) -> dict[str, Handler]:
@@ -170,7 +172,7 @@ class QueueCleaning:
 
     def _now(self) -> datetime:
         # The clock by which jobs ended, which may not be the one of this machine.
-        return datetime.fromtimestamp(self._client.queue.clock() / 1000, UTC)
+        return datetime.fromtimestamp(self._connection.queue.clock() / 1000, UTC)
 
     def _on_clean(self, event: Event) -> None:
         self._controller.permissions.check(Action.CLEAN)
@@ -182,7 +184,7 @@ class QueueCleaning:
         grace = timedelta(seconds=number_of(event, "grace", 0, GRACE_LIMIT))
         limit = int(number_of(event, "limit", 0, 10_000_000))
         state = JobState(event["state"])
-        preview = preview_clean(self._client, state, grace, limit, self._now())
+        preview = preview_clean(self._connection, state, grace, limit, self._now())
         self._controller.ask(
             Action.CLEAN, preview.to_facts(), lambda: self._clean(preview)
         )
@@ -194,7 +196,7 @@ class QueueCleaning:
             # The cutoff of the preview holds: jobs that aged since then stay.
             grace = self._now() - preview.cutoff
             step = min(STEP, preview.count - len(removed))
-            ids = self._client.administration.clean(grace, step, preview.state)
+            ids = self._connection.administration.clean(grace, step, preview.state)
             removed += ids
             if len(ids) < step:
                 break
@@ -208,12 +210,12 @@ class QueueCleaning:
 
     def _on_drain(self, _: Event) -> None:
         self._controller.permissions.check(Action.DRAIN)
-        counts = self._client.queue.counts()
+        counts = self._connection.queue.counts()
         count = counts.get(JobState.WAITING, 0) + counts.get(JobState.PRIORITIZED, 0)
         self._controller.ask(Action.DRAIN, {"count": count}, self._drain)
 
     def _drain(self) -> None:
-        self._done("drain", count=self._client.administration.drain())
+        self._done("drain", count=self._connection.administration.drain())
 
     def _on_retry_all(self, event: Event) -> None:
         wanted = event.get("state", JobState.FAILED)
@@ -228,11 +230,11 @@ class QueueCleaning:
         self._ask_all(Action.RETRY_ALL, state, run)
 
     def _retry_failed(self) -> None:
-        count = self._client.administration.retry_all(reset_attempts=True)
+        count = self._connection.administration.retry_all(reset_attempts=True)
         self._done("retry_all", count=count)
 
     def _retry_completed(self) -> None:
-        count = self._client.administration.retry_all(
+        count = self._connection.administration.retry_all(
             JobState.COMPLETED, reset_attempts=True
         )
         self._done("retry_all", count=count)
@@ -241,19 +243,19 @@ class QueueCleaning:
         self._ask_all(Action.PROMOTE_ALL, JobState.DELAYED, self._promote_all)
 
     def _promote_all(self) -> None:
-        self._done("promote_all", count=self._client.administration.promote_all())
+        self._done("promote_all", count=self._connection.administration.promote_all())
 
     def _ask_all(
         self, action: Action, state: JobState, run: Callable[[], None]
     ) -> None:
         self._controller.permissions.check(action)
-        count = self._client.queue.counts().get(state, 0)
+        count = self._connection.queue.counts().get(state, 0)
         self._controller.ask(action, {"count": count, "state": state.value}, run)
 
     def _on_obliterate(self, _: Event) -> None:
         self._controller.permissions.check(Action.OBLITERATE)
-        name = self._client.queue.queue
-        counts = self._client.queue.counts()
+        name = self._connection.queue.queue
+        counts = self._connection.queue.counts()
         running = counts.get(JobState.ACTIVE, 0)
         facts = {"name": name, "count": sum(counts.values()), "running": running}
         # Who typed the name after reading that jobs run wants them gone as well;
@@ -262,12 +264,12 @@ class QueueCleaning:
         self._controller.ask(Action.OBLITERATE, facts, run, typed=name)
 
     def _obliterate(self) -> None:
-        self._client.administration.obliterate()
-        self._done("obliterate", name=self._client.queue.queue)
+        self._connection.administration.obliterate()
+        self._done("obliterate", name=self._connection.queue.queue)
 
     def _obliterate_all(self) -> None:
-        self._client.administration.obliterate(force=True)
-        self._done("obliterate", name=self._client.queue.queue)
+        self._connection.administration.obliterate(force=True)
+        self._done("obliterate", name=self._connection.queue.queue)
 
     def _done(self, key: str, **values: object) -> None:
         self._controller.notify("done", self._controller.say(f"done.{key}", **values))
@@ -280,20 +282,20 @@ class CleanController(Controller):
     kind: ClassVar[str] = "clean"
 
     def __init__(
-        self, client: Client, options: ControllerOptions | None = None
+        self, connection: Connection, options: ControllerOptions | None = None
     ) -> None:
-        super().__init__(client, options)
+        super().__init__(connection, options)
         self._counts: dict[str, int] = {}
         self._cleaning = QueueCleaning(self, self.load)
 
     def load(self) -> None:
         """Load the counts by state."""
-        counts = self.client.queue.counts()
+        counts = self.connection.queue.counts()
         self._counts = {state.value: count for state, count in counts.items()}
 
     def body(self) -> dict[str, Any]:
         """Return the counts and the queue's name."""
-        return {"counts": dict(self._counts), "queue": self.client.queue.queue}
+        return {"counts": dict(self._counts), "queue": self.connection.queue.queue}
 
     def handlers(self) -> dict[str, Handler]:
         """Return the events taken, by name."""

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from myia_sdk.certification.checks.thresholds import Threshold
     from myia_sdk.certification.suites.suites import Suite
+    from myia_sdk.client.connection import Connection
     from myia_sdk.client.registry import Entry
-    from myia_sdk.facade import Client
 
 #: Where a model can be taken from.
 SOURCES = ("variable", "registered", "file", "endpoint")
@@ -88,7 +88,7 @@ class SubmitForm(Controller):
 
     Parameters
     ----------
-    client : Client
+    connection : Connection
         Where to submit.
     namespace : callable
         Returns the variables of the notebook.
@@ -100,12 +100,12 @@ class SubmitForm(Controller):
 
     def __init__(
         self,
-        client: Client,
+        connection: Connection,
         options: ControllerOptions | None = None,
         *,
         namespace: Callable[[], Mapping[str, Any]],
     ) -> None:
-        super().__init__(client, options)
+        super().__init__(connection, options)
         self._namespace = namespace
         #: Held while values are made of values: what is loaded comes on a thread.
         self._choosing = RLock()
@@ -127,7 +127,7 @@ class SubmitForm(Controller):
         from myia_sdk.certification.suites.suites import list_suites
 
         self.suites = list_suites()
-        entries = self.client.registry.entries()
+        entries = self.connection.registry.entries()
         self.registered = [entry.name for entry in entries]
         self._entries = {entry.name: entry for entry in entries}
         self.look()
@@ -235,7 +235,7 @@ class SubmitForm(Controller):
         from myia_sdk.certification.suites.suites import load_suite
 
         try:
-            return load_suite(source, plugins=self.client.plugins)
+            return load_suite(source, plugins=self.connection.plugins)
         except MyiaError as error:
             return error
 

@@ -25,7 +25,7 @@ from myia_sdk.queue.jobs.job import Job, JobState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
     from myia_sdk.panels.live.feed import Changes
 
 #: Jobs on one page.
@@ -41,7 +41,7 @@ class MonitorController(Controller):
 
     Parameters
     ----------
-    client : Client
+    connection : Connection
         Where the jobs are.
     page_size : int, optional
         Jobs on a page.
@@ -53,12 +53,12 @@ class MonitorController(Controller):
 
     def __init__(
         self,
-        client: Client,
+        connection: Connection,
         options: ControllerOptions | None = None,
         *,
         page_size: int = PAGE_SIZE,
     ) -> None:
-        super().__init__(client, options)
+        super().__init__(connection, options)
         self._page_size = page_size
         self._tab = LATEST
         self._page = 0
@@ -111,7 +111,7 @@ class MonitorController(Controller):
     def _load_page(self) -> None:
         if self._query:
             found = search(
-                self.client.queue,
+                self.connection.queue,
                 self._query,
                 None if self._tab == LATEST else JobState(self._tab),
                 self._page * self._page_size,
@@ -131,7 +131,7 @@ class MonitorController(Controller):
             job
             for state in JobState
             if self._facts.counts[state]
-            for job in self.client.queue.page(state, 0, self._page_size - 1)
+            for job in self.connection.queue.page(state, 0, self._page_size - 1)
         ]
         jobs.sort(key=_latest_moment, reverse=True)
         return jobs[: self._page_size]
@@ -140,7 +140,7 @@ class MonitorController(Controller):
         self._total = self._facts.counts[state]
         self._page = min(self._page, max(0, self._pages() - 1))
         start = self._page * self._page_size
-        return self.client.queue.page(
+        return self.connection.queue.page(
             state,
             start,
             start + self._page_size - 1,
@@ -150,13 +150,13 @@ class MonitorController(Controller):
     def _load_rows(self, ids: Iterable[str]) -> None:
         shown = {job.id: index for index, job in enumerate(self._jobs)}
         wanted = [job_id for job_id in ids if job_id in shown]
-        for job in self.client.queue.jobs(wanted) if wanted else ():
+        for job in self.connection.queue.jobs(wanted) if wanted else ():
             if job is not None:
                 self._jobs[shown[job.id]] = job
 
     def _load_cancelling(self) -> None:
         active = [job.id for job in self._jobs if job.state is JobState.ACTIVE]
-        requested = self.client.administration.cancel_requested
+        requested = self.connection.administration.cancel_requested
         self._cancelling = set(requested(active)) if active else set()
 
     # State.
@@ -250,7 +250,7 @@ class MonitorController(Controller):
         job_id : str
             The job.
         """
-        detail = JobDetail(self.client, job_id, self.redaction) if job_id else None
+        detail = JobDetail(self.connection, job_id, self.redaction) if job_id else None
         if detail is not None:
             detail.shows_flow = self._shows_flow
             detail.load()

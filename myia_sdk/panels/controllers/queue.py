@@ -39,7 +39,7 @@ class QueueFacts:
 
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
-        self._client = controller.client
+        self._connection = controller.connection
         self._looked_at = -1e9
         self.counts: dict[str, int] = {state.value: 0 for state in JobState}
         self._is_paused = False
@@ -57,7 +57,7 @@ class QueueFacts:
 
     def load(self) -> None:
         """Load what changes with every job."""
-        store = self._client.queue
+        store = self._connection.queue
         counts = store.counts()
         self.counts = {state.value: counts.get(state, 0) for state in JobState}
         self._is_paused = store.is_paused()
@@ -72,7 +72,7 @@ class QueueFacts:
         if not is_forced and time.monotonic() - self._looked_at < SLOW_SECONDS:
             return
         self._looked_at = time.monotonic()
-        administration = self._client.administration
+        administration = self._connection.administration
         self._concurrency = administration.concurrency()
         limit = administration.rate_limit()
         self._rate_limit = limit and {
@@ -90,7 +90,7 @@ class QueueFacts:
 
     def _load_workers(self) -> None:
         now = self._controller.now_ms()
-        store = self._client.queue
+        store = self._connection.queue
         beats = store.command("HGETALL", store.keys.sdk("workers"))
         self._workers = [
             {
@@ -100,22 +100,22 @@ class QueueFacts:
                 **last_beat(beats.get(worker.name), now),
                 "since": moment_ago(worker.connected_for, now),
             }
-            for worker in self._client.administration.workers()
+            for worker in self._connection.administration.workers()
         ]
 
     def _load_open(self) -> None:
-        info = self._client.administration.info()
+        info = self._connection.administration.info()
         self._server = server_row(info, self._controller.now_ms())
         self._schedulers = [
-            scheduler_row(scheduler) for scheduler in self._client.scheduling.list()
+            scheduler_row(scheduler) for scheduler in self._connection.scheduling.list()
         ]
 
     def to_record(self) -> dict[str, Any]:
         """Return the JSON that panel.js shows; no I/O."""
         return {
             "queue": {
-                "name": self._client.queue.queue,
-                "environment": self._client.settings.myia_profile,
+                "name": self._connection.queue.queue,
+                "environment": self._connection.settings.myia_profile,
                 "is_paused": self._is_paused,
                 "oldest_waiting_at": self._oldest_waiting_at,
                 "concurrency": self._concurrency,
@@ -130,7 +130,7 @@ class QueueFacts:
 
     def handlers(self) -> dict[str, Handler]:
         """Return the events taken, by name."""
-        administration = self._client.administration
+        administration = self._connection.administration
         return {
             Action.PAUSE: lambda _: self._set(Action.PAUSE, administration.pause),
             Action.RESUME: lambda _: self._set(Action.RESUME, administration.resume),
@@ -152,11 +152,11 @@ class QueueFacts:
         count = (
             None if wanted is None else int(number_of(event, "concurrency", 1, 100_000))
         )
-        administration = self._client.administration
+        administration = self._connection.administration
         self._set(Action.CONCURRENCY, lambda: administration.set_concurrency(count))
 
     def _on_rate_limit(self, event: Event) -> None:
-        administration = self._client.administration
+        administration = self._connection.administration
         if event.get("maximum") is None:
             self._set(Action.RATE_LIMIT, lambda: administration.set_rate_limit(None))
             return

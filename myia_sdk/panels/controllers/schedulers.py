@@ -38,7 +38,7 @@ class SchedulerActions:
 
     def __init__(self, controller: Controller, reload: Callable[[], None]) -> None:
         self._controller = controller
-        self._scheduling = controller.client.scheduling
+        self._scheduling = controller.connection.scheduling
         self._reload = reload
 
     def handlers(self) -> dict[str, Handler]:
@@ -80,7 +80,7 @@ class SchedulerActions:
     def _on_run_now(self, event: Event) -> None:
         self._controller.permissions.check(Action.RUN_NOW)
         scheduler = self._chosen(event)
-        job_id = self._controller.client.queue.add(_template(scheduler))
+        job_id = self._controller.connection.queue.add(_template(scheduler))
         self._tell("done.run_now", name=scheduler.id, id=job_id)
 
     def _on_unschedule(self, event: Event) -> None:

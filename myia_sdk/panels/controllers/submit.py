@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from myia_sdk.client.submit import Submissions
 from myia_sdk.errors import InvalidRequestError
 from myia_sdk.panels.controllers.form import (
     AMOUNT_LIMIT,
@@ -243,13 +244,13 @@ class SubmitController(SubmitForm):
             raise ActionRefusedError(f"{self.say('submit.fix')} {field}: {text}")
         regions, options = self.regions(), self._job_options()
         if len(regions) > 1:
-            batch = self.client.submit_batch(
+            batch = Submissions(self.connection).submit_batch(
                 {self._name(): self._model()}, regions=regions, **options
             )
             self.batch, self.submitted = batch.id, [job.id for job in batch.jobs]
         else:
             is_registered = self.values.source == "registered"
-            job = self.client.submit(
+            job = Submissions(self.connection).submit(
                 self._model(),
                 name=None if is_registered else self._name(),
                 region=regions[0] if regions else None,

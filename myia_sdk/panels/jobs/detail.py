@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from myia_sdk.certification.certificate.certificate import Certificate
-    from myia_sdk.facade import Client
+    from myia_sdk.client.connection import Connection
     from myia_sdk.panels.live.feed import Changes
 
 #: Newest events of the queue that are read for the checks that a run had finished
@@ -33,7 +33,7 @@ class JobDetail:
 
     Parameters
     ----------
-    client : Client
+    connection : Connection
         Where the job is.
     job_id : str
         The job.
@@ -41,8 +41,10 @@ class JobDetail:
         What may be shown of its values.
     """
 
-    def __init__(self, client: Client, job_id: str, redaction: Redaction) -> None:
-        self._client = client
+    def __init__(
+        self, connection: Connection, job_id: str, redaction: Redaction
+    ) -> None:
+        self._connection = connection
         self.job_id = job_id
         self._redaction = redaction
         self._job = Job(id=job_id)
@@ -67,12 +69,12 @@ class JobDetail:
 
     def load(self) -> None:
         """Read the job, its relatives and its log."""
-        job = self._client.queue.job(self.job_id)
+        job = self._connection.queue.job(self.job_id)
         self._job = job or Job(id=self.job_id, name=self._job.name)
-        self._family = read_family(self._client.queue, self.job_id)
+        self._family = read_family(self._connection.queue, self.job_id)
         self.load_flow()
         is_active = self._job.state is JobState.ACTIVE
-        requested = self._client.administration.cancel_requested
+        requested = self._connection.administration.cancel_requested
         self._is_cancelling = is_active and self.job_id in requested([self.job_id])
         self._load_checks()
         self._redact()
@@ -93,7 +95,7 @@ class JobDetail:
 
     def _recall(self) -> None:
         """Note the checks that this run finished before anybody looked."""
-        store = self._client.queue
+        store = self._connection.queue
         entries = store.command(
             "XREVRANGE", store.keys.events, "+", "-", "COUNT", EVENTS_READ
         )
@@ -114,7 +116,7 @@ class JobDetail:
         """Read the flow of the job, when it is shown and there is one."""
         is_needed = self.shows_flow and not self._family.is_alone
         self._flow = (
-            read_flow(self._client.queue, self.job_id, before=self._flow)
+            read_flow(self._connection.queue, self.job_id, before=self._flow)
             if is_needed
             else Flow()
         )
@@ -145,9 +147,9 @@ class JobDetail:
     def load_log(self) -> None:
         """Read the lines that were added since the last time."""
         start = self._log_total if self._lines else -LOG_LINES
-        lines, total = self._client.queue.logs(self.job_id, start, -1)
+        lines, total = self._connection.queue.logs(self.job_id, start, -1)
         if total < self._log_total:
-            lines, total = self._client.queue.logs(self.job_id, -LOG_LINES, -1)
+            lines, total = self._connection.queue.logs(self.job_id, -LOG_LINES, -1)
             self._lines = []
         shown = [self._redaction.text("log", line) for line in lines]
         self._lines = [*self._lines, *shown][-LOG_LINES:]

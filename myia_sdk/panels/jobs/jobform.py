@@ -67,7 +67,7 @@ class JobForm:
 
     def __init__(self, controller: Controller, after: Callable[[], None]) -> None:
         self._controller = controller
-        self._client = controller.client
+        self._connection = controller.connection
         self._after = after
         self._opened = 0
         self._form: dict[str, Any] | None = None
@@ -122,7 +122,7 @@ class JobForm:
         # A job that was removed meanwhile can still be duplicated: it was read before.
         if action is Action.DUPLICATE and held is not None and held.id == job_id:
             return held
-        job = self._client.queue.job(job_id)
+        job = self._connection.queue.job(job_id)
         if job is None:
             raise ActionRefusedError(f"Job {job_id!r} is gone.")
         if job.state not in JOB_ACTIONS[action]:
@@ -203,7 +203,7 @@ class JobForm:
             fields={} if read.timeout is None else {"timeout": str(read.timeout)},
         )
         try:
-            job_id = self._client.queue.add(job, must_be_new=True)
+            job_id = self._connection.queue.add(job, must_be_new=True)
         except QueueConnectionError:
             raise
         except MyiaError as error:
@@ -227,9 +227,9 @@ class JobForm:
         if not self._is_right(draft, source):
             return
         data = self._data(draft, source)
-        self._client.administration.update_data(source.id, data)
+        self._connection.administration.update_data(source.id, data)
         if draft.name == CERTIFY:
-            self._client.queue.set_labels(source.id, _request_labels(data))
+            self._connection.queue.set_labels(source.id, _request_labels(data))
         self._done(Action.UPDATE)
 
     def _is_right(self, draft: Draft, source: Job | None) -> bool:

@@ -19,8 +19,8 @@ from myia_sdk.panels.permissions import (
 from myia_sdk.panels.redaction import Redact, Redaction
 
 if TYPE_CHECKING:
-    from myia_sdk.facade import Client
-    from myia_sdk.panels.live.feed import Changes, Connection
+    from myia_sdk.client.connection import Connection
+    from myia_sdk.panels.live.feed import Changes, Reachability
 
 Event = Mapping[str, Any]
 Handler = Callable[[Event], None]
@@ -126,12 +126,12 @@ class ControllerOptions:
 
     @classmethod
     def of(
-        cls, client: Client, *, is_read_only: bool, redact: Redact | None = None
+        cls, connection: Connection, *, is_read_only: bool, redact: Redact | None = None
     ) -> Self:
         """Return the options for a client's settings."""
         return cls(
             permissions=Permissions(is_read_only=is_read_only),
-            language=choose_language(client.settings.myia_lang),
+            language=choose_language(connection.settings.myia_lang),
             redaction=Redaction(redact),
         )
 
@@ -141,7 +141,7 @@ class Controller:
 
     Parameters
     ----------
-    client : Client
+    connection : Connection
         Where the jobs are.
     options : ControllerOptions, optional
         Permissions, language, clock.
@@ -151,10 +151,10 @@ class Controller:
     kind: ClassVar[str] = ""
 
     def __init__(
-        self, client: Client, options: ControllerOptions | None = None
+        self, connection: Connection, options: ControllerOptions | None = None
     ) -> None:
         options = options or ControllerOptions()
-        self.client = client
+        self.connection = connection
         self.permissions = options.permissions
         self.language = options.language
         self.now_ms = options.now_ms
@@ -217,7 +217,7 @@ class Controller:
                 for action, states in JOB_ACTIONS.items()
             },
             "connection": dict(self._connection),
-            "scope": f"{self.kind}:{self.client.queue.queue}",
+            "scope": f"{self.kind}:{self.connection.queue.queue}",
             "rate": self.rate,
             "rates": [*RATES, 0],
             "as_of": None if self.rate else self._loaded_at,
@@ -266,12 +266,12 @@ class Controller:
         self._publish = publish
         handler(event)
 
-    def set_connection(self, connection: Connection) -> None:
+    def set_reachability(self, reachability: Reachability) -> None:
         """Remember whether the server answers."""
         self._connection = {
-            "is_up": connection.is_up,
-            "since": connection.since_ms,
-            "message": connection.message,
+            "is_up": reachability.is_up,
+            "since": reachability.since_ms,
+            "message": reachability.message,
         }
 
     def notify(self, kind: str, text: str) -> None:

@@ -22,8 +22,8 @@ from myia_sdk.errors import MyiaError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from myia_sdk.facade import Client
     from myia_sdk.queue.store.events import Event
+    from myia_sdk.queue.store.store import JobStore
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ PROGRESS_LIMIT = 200
 RECONNECT_DELAYS = (0.5, 5.0)
 
 
-class Connection(NamedTuple):
+class Reachability(NamedTuple):
     """Whether the server answers.
 
     Attributes
@@ -95,7 +95,7 @@ class Subscriber(Protocol):
     def refresh(self, changes: Changes) -> None:
         """Load what changed and send it on."""
 
-    def connection_changed(self, connection: Connection) -> None:
+    def reachability_changed(self, reachability: Reachability) -> None:
         """Say that the server went away or came back."""
 
     def due_at(self) -> float | None:
@@ -115,8 +115,8 @@ class LiveFeed:
 
     Parameters
     ----------
-    client : Client
-        Client whose queue is read.
+    store : JobStore
+        The queue that is read.
     clock : callable, optional
         Monotonic time, seconds.
     """
@@ -125,10 +125,10 @@ class LiveFeed:
     _feeds_lock: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(
-        self, client: Client, *, clock: Callable[[], float] = time.monotonic
+        self, store: JobStore, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         # Kept: a reader in its blocking read outlives a client that was closed.
-        self._store = client.queue
+        self._store = store
         self.clock = clock
         #: Panels that hold this feed.
         self.users = 0
@@ -140,17 +140,16 @@ class LiveFeed:
         self._worker: threading.Thread | None = None
         self._is_reading_wanted = False
         self._last_repaint = -1e9
-        self.connection = Connection(is_up=True, since_ms=0, message="")
+        self.reachability = Reachability(is_up=True, since_ms=0, message="")
 
     @classmethod
-    def acquire(cls, client: Client) -> LiveFeed:
-        """Return the feed of the client's queue, made when it is the first user."""
-        store = client.queue
+    def acquire(cls, store: JobStore) -> LiveFeed:
+        """Return the feed of a queue, made when it is the first user."""
         key = (id(store.redis), store.keys.sdk("feed"))
         with cls._feeds_lock:
             feed = cls._feeds.get(key)
             if feed is None:
-                feed = cls._feeds[key] = cls(client)
+                feed = cls._feeds[key] = cls(store)
             feed.users += 1
         return feed
 
@@ -269,26 +268,26 @@ class LiveFeed:
             self._condition.notify_all()
 
     def _connected(self) -> None:
-        self._set_connection(is_up=True, message="")
+        self._set_reachability(is_up=True, message="")
         with self._condition:
             self._changes.is_reset = True
             self._condition.notify_all()
 
     def _disconnected(self, message: str, delay: float) -> None:
-        self._set_connection(is_up=False, message=message)
+        self._set_reachability(is_up=False, message=message)
         with self._condition:
             self._condition.wait_for(lambda: not self._is_reading_wanted, delay)
 
-    def _set_connection(self, *, is_up: bool, message: str) -> None:
-        if is_up == self.connection.is_up:
+    def _set_reachability(self, *, is_up: bool, message: str) -> None:
+        if is_up == self.reachability.is_up:
             return
-        connection = Connection(is_up, time.time_ns() // 1_000_000, message)
-        self.connection = connection
-        self.submit(lambda: self._tell_all(connection))
+        reachability = Reachability(is_up, time.time_ns() // 1_000_000, message)
+        self.reachability = reachability
+        self.submit(lambda: self._tell_all(reachability))
 
-    def _tell_all(self, connection: Connection) -> None:
+    def _tell_all(self, reachability: Reachability) -> None:
         for subscriber in self._watched():
-            subscriber.connection_changed(connection)
+            subscriber.reachability_changed(reachability)
 
     # The worker.
 

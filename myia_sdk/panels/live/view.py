@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from myia_sdk.panels.live.controller import Controller
-    from myia_sdk.panels.live.feed import Connection, LiveFeed
+    from myia_sdk.panels.live.feed import LiveFeed, Reachability
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class LiveView:
         """Load everything; runs on the feed's worker thread. Nothing once closed."""
         if self._is_closed:
             return
-        self.controller.set_connection(self._feed.connection)
+        self.controller.set_reachability(self._feed.reachability)
         self._guard(self.controller.reload)
 
     def publish(self) -> None:
@@ -192,9 +192,9 @@ class LiveView:
         self._guard(lambda: self.controller.apply(changes))
         self.publish()
 
-    def connection_changed(self, connection: Connection) -> None:
+    def reachability_changed(self, reachability: Reachability) -> None:
         """Show or hide the banner about the server."""
-        self.controller.set_connection(connection)
+        self.controller.set_reachability(reachability)
         self.publish()
 
     def due_at(self) -> float | None:
@@ -237,7 +237,7 @@ class LiveView:
                 return
             # The feed tells of an outage, and loads all anew after it; a notice would
             # outlive it. One that the feed has not seen may be over at the next try.
-            self._held.is_reset |= self._feed.connection.is_up
+            self._held.is_reset |= self._feed.reachability.is_up
         except Exception as error:  # a thread has no caller to raise to
             if self._is_closed:
                 # Its client may have been closed with it, in the middle of a call.
