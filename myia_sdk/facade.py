@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         MonitorPanel,
         SubmitPanel,
     )
-    from myia_sdk.panels.redaction import Redact
+    from myia_sdk.panels.permissions.redaction import Redact
     from myia_sdk.queue.store.administration import QueueAdministration
     from myia_sdk.queue.store.schedulers import JobSchedulers
     from myia_sdk.queue.store.store import JobStore

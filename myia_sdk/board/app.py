@@ -29,7 +29,7 @@ from myia_sdk.settings.settings import DEFAULT_BOARD_PASSWORD
 
 if TYPE_CHECKING:
     from myia_sdk.client.connection import Connection
-    from myia_sdk.panels.redaction import Redact
+    from myia_sdk.panels.permissions.redaction import Redact
     from myia_sdk.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -182,7 +182,7 @@ class Board:
         Show everything, change nothing.
     redact : callable, optional
         ``redact(field, value) -> value``: what is shown of the values of jobs; see
-        :class:`~myia_sdk.panels.redaction.Redaction`.
+        :class:`~myia_sdk.panels.permissions.redaction.Redaction`.
 
     Raises
     ------

@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -14,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from myia_sdk import __version__
 from myia_sdk.errors import MyiaError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ app = typer.Typer(
 
 def _say_version(is_asked: bool) -> None:  # noqa: FBT001 -- typer's callback
     if is_asked:
-        console.print(f"myia-sdk {__version__}", highlight=False)
+        console.print(f"myia-sdk {version('myia-sdk')}", highlight=False)
         raise typer.Exit
 
 

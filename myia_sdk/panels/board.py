@@ -17,7 +17,7 @@ from myia_sdk.panels.submit import SubmitPanel
 
 if TYPE_CHECKING:
     from myia_sdk.client.connection import Connection
-    from myia_sdk.panels.redaction import Redact
+    from myia_sdk.panels.permissions.redaction import Redact
 
 _MONITOR_TAB = 1
 
@@ -33,7 +33,7 @@ class BoardPanel(Displayed, ipywidgets.VBox):
         Show everything, change nothing.
     redact : callable, optional
         ``redact(field, value) -> value``: what is shown of the values of jobs; see
-        :class:`~myia_sdk.panels.redaction.Redaction`.
+        :class:`~myia_sdk.panels.permissions.redaction.Redaction`.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from myia_sdk.panels.controllers.clean import CLEANABLE, CleanController
 from myia_sdk.panels.form import FormPanel, Runner, choice_field, in_thread, text_field
 from myia_sdk.panels.guard import KeyGuard
 from myia_sdk.panels.live.controller import ControllerOptions
-from myia_sdk.panels.permissions import Action
+from myia_sdk.panels.permissions.permissions import Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,7 +11,7 @@ from myia_sdk.panels.widget import LiveWidget
 
 if TYPE_CHECKING:
     from myia_sdk.client.connection import Connection
-    from myia_sdk.panels.redaction import Redact
+    from myia_sdk.panels.permissions.redaction import Redact
 
 
 class MonitorPanel(LiveWidget):
@@ -29,7 +29,7 @@ class MonitorPanel(LiveWidget):
         Seconds without a heartbeat of the browser after which updates pause.
     redact : callable, optional
         ``redact(field, value) -> value``: what is shown of the values of jobs; see
-        :class:`~myia_sdk.panels.redaction.Redaction`.
+        :class:`~myia_sdk.panels.permissions.redaction.Redaction`.
     """
 
     controller: MonitorController

@@ -31,7 +31,7 @@ print(len(_instances), len(names), LiveFeed.open_feeds(), connections)
 BUSY = """
 import time
 from pathlib import Path
-from myia_sdk.queue.job import NewJob
+from myia_sdk.queue.jobs.job import NewJob
 end = time.monotonic() + 250
 while not Path({path!r}).exists() and time.monotonic() < end:
     lasting.queue.add(NewJob(name="certify", labels={{"model": "busy"}}))

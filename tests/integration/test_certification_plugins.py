@@ -160,7 +160,7 @@ def test_request_of_a_foreign_client_is_checked_by_the_worker(store):
 def test_entry_points_bring_checks(tmp_path):
     """A distribution that declares the group is found without any setting."""
     (tmp_path / "mychecks.py").write_text(
-        "from myia_sdk.certification.checks.registry import Measurement, check\n"
+        "from myia_sdk.certification.checks import Measurement, check\n"
         "@check('from-entry-point', version='1', title='t', kinds=['regressor'])\n"
         "def found(context):\n"
         "    return Measurement(value=1.0)\n"

@@ -30,7 +30,7 @@ from tests.processes import is_gone
 SECONDS = 100.0
 USER = """
 import sys, time
-from myia_sdk.local import LocalServer
+from myia_sdk.server.local import LocalServer
 from myia_sdk.settings import Settings
 lease = LocalServer.start(Settings(myia_home=sys.argv[1]))
 print(lease.port, flush=True)

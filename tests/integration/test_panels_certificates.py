@@ -12,7 +12,7 @@ from myia_sdk.panels.controllers.certificates import CertificatesController
 from myia_sdk.panels.controllers.monitor import MonitorController
 from myia_sdk.panels.live.controller import ControllerOptions
 from myia_sdk.panels.live.feed import Changes
-from myia_sdk.panels.permissions import ActionRefusedError, Permissions
+from myia_sdk.panels.permissions.permissions import ActionRefusedError, Permissions
 from myia_sdk.queue.jobs.job import JobState
 from tests.integration.panel_probe import *  # noqa: F403
 from tests.reports import make_check

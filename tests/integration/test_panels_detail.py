@@ -10,7 +10,7 @@ import pytest
 from myia_sdk.panels.controllers.monitor import MonitorController
 from myia_sdk.panels.live.controller import ControllerOptions
 from myia_sdk.panels.live.feed import Changes
-from myia_sdk.panels.redaction import Redaction
+from myia_sdk.panels.permissions.redaction import Redaction
 from myia_sdk.queue.jobs.job import JobOptions, NewJob
 from tests.integration.panel_probe import *  # noqa: F403
 from tests.integration.panel_probe import TOKEN
@@ -78,7 +78,9 @@ def test_a_hook_is_asked_about_every_value_of_a_job(client, jobs):
         seen[field] = value
         return f"[{field}]"
 
-    controller = MonitorController(client.connection, ControllerOptions(redaction=Redaction(hook)))
+    controller = MonitorController(
+        client.connection, ControllerOptions(redaction=Redaction(hook))
+    )
     job_id = client.queue.add(NewJob(name="certify", data={"a": 1}))
     assert jobs.claim() == job_id
     client.queue.log(job_id, ["line"])

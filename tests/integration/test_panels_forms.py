@@ -540,7 +540,7 @@ def test_a_read_only_clean_panel_refuses(client, comms, jobs):
 
 
 def test_obliterate_waits_for_the_typed_name(clean, client, jobs, queue_name):
-    from myia_sdk.panels.permissions import Action
+    from myia_sdk.panels.permissions.permissions import Action
 
     jobs.waiting()
     browser_clicks(clean.more_buttons[Action.OBLITERATE])
@@ -557,7 +557,7 @@ def test_obliterate_waits_for_the_typed_name(clean, client, jobs, queue_name):
 def test_obliterate_tells_of_running_jobs_and_then_drops_them(
     clean, client, jobs, queue_name
 ):
-    from myia_sdk.panels.permissions import Action
+    from myia_sdk.panels.permissions.permissions import Action
 
     jobs.active()
     browser_clicks(clean.more_buttons[Action.OBLITERATE])
@@ -570,7 +570,7 @@ def test_obliterate_tells_of_running_jobs_and_then_drops_them(
 def test_a_job_that_starts_after_the_question_stops_an_obliterate(
     clean, client, jobs, queue_name
 ):
-    from myia_sdk.panels.permissions import Action
+    from myia_sdk.panels.permissions.permissions import Action
 
     jobs.waiting()
     browser_clicks(clean.more_buttons[Action.OBLITERATE])
@@ -582,7 +582,7 @@ def test_a_job_that_starts_after_the_question_stops_an_obliterate(
 
 
 def test_certificates_outlive_clean_and_obliterate(clean, client, jobs, queue_name):
-    from myia_sdk.panels.permissions import Action
+    from myia_sdk.panels.permissions.permissions import Action
 
     ids = [jobs.certified("iris"), jobs.certified("wine")]
     fill_clean(clean, "completed", "0", "1")

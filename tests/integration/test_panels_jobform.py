@@ -9,8 +9,12 @@ import pytest
 
 from myia_sdk.panels.controllers.monitor import MonitorController
 from myia_sdk.panels.live.controller import ControllerOptions
-from myia_sdk.panels.permissions import Action, ActionRefusedError, Permissions
-from myia_sdk.panels.redaction import Redaction
+from myia_sdk.panels.permissions.permissions import (
+    Action,
+    ActionRefusedError,
+    Permissions,
+)
+from myia_sdk.panels.permissions.redaction import Redaction
 from myia_sdk.queue.jobs.job import Deduplication, JobOptions, JobState, NewJob
 from tests.integration.panel_probe import *  # noqa: F403
 
@@ -189,7 +193,9 @@ def test_a_duplicate_starts_from_data_and_options_and_leaves_the_bound_ones(
 
 def test_hidden_data_are_copied_and_cannot_be_edited(client, jobs):
     source = client.queue.add(NewJob(name="square", data={"api_key": "sk-1", "n": 2}))
-    monitor = MonitorController(client.connection, ControllerOptions(redaction=Redaction()))
+    monitor = MonitorController(
+        client.connection, ControllerOptions(redaction=Redaction())
+    )
     monitor.handle({"event": "compose", "mode": "duplicate", "ids": [source]})
     shown = form(monitor)
     assert "sk-1" not in str(monitor.snapshot())
@@ -237,7 +243,9 @@ def test_jobs_in_a_wrong_state_or_gone_open_no_form(jobs, monitor):
 def test_what_is_denied_opens_no_form_and_sends_nothing(client, jobs, mode):
     job_id = jobs.waiting()
     permissions = Permissions(denied=frozenset({Action(mode)}))
-    monitor = MonitorController(client.connection, ControllerOptions(permissions=permissions))
+    monitor = MonitorController(
+        client.connection, ControllerOptions(permissions=permissions)
+    )
     event = {"ids": [job_id], "name": "x", "data": "{}", "options": "{}"}
     for name in ("compose", mode):
         with pytest.raises(ActionRefusedError, match="switched off"):

@@ -12,7 +12,11 @@ from myia_sdk.panels.controllers.search import SCAN_LIMIT
 from myia_sdk.panels.live.controller import ControllerOptions
 from myia_sdk.panels.live.feed import Changes
 from myia_sdk.panels.live.patches import apply
-from myia_sdk.panels.permissions import Action, ActionRefusedError, Permissions
+from myia_sdk.panels.permissions.permissions import (
+    Action,
+    ActionRefusedError,
+    Permissions,
+)
 from myia_sdk.queue.jobs.job import JobState, NewJob
 from tests.integration.panel_probe import *  # noqa: F403
 from tests.integration.panel_probe import TOKEN

@@ -31,7 +31,7 @@ HANGS = [
 ]
 CONSUMER = """
 import sys
-from myia_sdk.queue.sandbox import Sandbox
+from myia_sdk.queue.sandbox.sandbox import Sandbox
 sandbox = Sandbox(preload=["tests.integration.sandbox_bodies"])
 sandbox.run("tests.integration.sandbox_bodies:hang", ["tree", sys.argv[1]])
 """

@@ -9,8 +9,12 @@ from myia_sdk.panels.controllers.queue import by_minute, last_beat
 from myia_sdk.panels.controllers.search import matches, parse_query
 from myia_sdk.panels.jobs.rows import check_rows, job_row, percent_of, step_of, timeline
 from myia_sdk.panels.page.snapshot import static_html
-from myia_sdk.panels.permissions import Action, ActionRefusedError, Permissions
-from myia_sdk.panels.redaction import Redaction, masked, pretty
+from myia_sdk.panels.permissions.permissions import (
+    Action,
+    ActionRefusedError,
+    Permissions,
+)
+from myia_sdk.panels.permissions.redaction import Redaction, masked, pretty
 from myia_sdk.queue.jobs.job import Job, JobState
 from myia_sdk.queue.jobs.metrics import Metrics, MetricsPoint
 

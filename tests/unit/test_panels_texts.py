@@ -8,7 +8,7 @@ import pytest
 import myia_sdk.panels
 from myia_sdk.panels.page.assets import SCRIPTS, STATIC, script
 from myia_sdk.panels.page.texts import LANGUAGES, catalogue, choose_language, translate
-from myia_sdk.panels.permissions import Action
+from myia_sdk.panels.permissions.permissions import Action
 from myia_sdk.queue.jobs.job import JobState
 
 PACKAGE = Path(myia_sdk.panels.__file__).parent

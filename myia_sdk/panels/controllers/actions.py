@@ -19,7 +19,11 @@ from myia_sdk.panels.live.controller import (
     ids_of,
     number_of,
 )
-from myia_sdk.panels.permissions import JOB_ACTIONS, Action, ActionRefusedError
+from myia_sdk.panels.permissions.permissions import (
+    JOB_ACTIONS,
+    Action,
+    ActionRefusedError,
+)
 from myia_sdk.queue.jobs.job import Job, NewJob
 from myia_sdk.queue.jobs.options import MAX_PRIORITY
 

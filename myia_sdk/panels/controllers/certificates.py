@@ -17,7 +17,7 @@ from myia_sdk.panels.live.controller import (
     ids_of,
     text_of,
 )
-from myia_sdk.panels.permissions import Action, ActionRefusedError
+from myia_sdk.panels.permissions.permissions import Action, ActionRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

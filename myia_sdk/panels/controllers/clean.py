@@ -14,7 +14,7 @@ from myia_sdk.panels.live.controller import (
     Handler,
     number_of,
 )
-from myia_sdk.panels.permissions import Action, ActionRefusedError
+from myia_sdk.panels.permissions.permissions import Action, ActionRefusedError
 from myia_sdk.queue.jobs.job import Job, JobState
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from myia_sdk.panels.controllers.namespace import (
     find_tables,
 )
 from myia_sdk.panels.live.controller import Controller, ControllerOptions
-from myia_sdk.panels.permissions import ActionRefusedError
+from myia_sdk.panels.permissions.permissions import ActionRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ from myia_sdk.panels.live.controller import (
     number_of,
     text_of,
 )
-from myia_sdk.panels.permissions import ActionRefusedError
+from myia_sdk.panels.permissions.permissions import ActionRefusedError
 from myia_sdk.queue.jobs.job import Job, JobState
 
 if TYPE_CHECKING:

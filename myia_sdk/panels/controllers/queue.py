@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from myia_sdk.panels.controllers.schedulers import SchedulerActions, scheduler_row
 from myia_sdk.panels.jobs.rows import to_ms
 from myia_sdk.panels.live.controller import Controller, Event, Handler, number_of
-from myia_sdk.panels.permissions import Action
+from myia_sdk.panels.permissions.permissions import Action
 from myia_sdk.queue.jobs.job import JobState
 
 if TYPE_CHECKING:

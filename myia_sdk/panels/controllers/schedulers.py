@@ -13,7 +13,7 @@ from myia_sdk.panels.live.controller import (
     number_of,
     text_of,
 )
-from myia_sdk.panels.permissions import Action, ActionRefusedError
+from myia_sdk.panels.permissions.permissions import Action, ActionRefusedError
 from myia_sdk.queue.jobs.job import NewJob
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from myia_sdk.panels.controllers.form import (
     amount,
 )
 from myia_sdk.panels.controllers.namespace import count_missing
-from myia_sdk.panels.permissions import Action, ActionRefusedError
+from myia_sdk.panels.permissions.permissions import Action, ActionRefusedError
 
 if TYPE_CHECKING:
     from myia_sdk.certification.request.references import ModelRef

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from myia_sdk.panels.jobs.relatives import family_record, flow_record
 from myia_sdk.panels.jobs.rows import check_row, check_rows, job_row, timeline, to_ms
-from myia_sdk.panels.redaction import Redaction, pretty
+from myia_sdk.panels.permissions.redaction import Redaction, pretty
 from myia_sdk.queue.jobs.job import Job, JobState
 from myia_sdk.queue.store.events import Event
 from myia_sdk.queue.store.flow import Family, Flow, read_family, read_flow

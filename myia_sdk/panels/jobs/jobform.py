@@ -17,8 +17,12 @@ from myia_sdk.panels.jobs.joboptions import (
     shown_options,
 )
 from myia_sdk.panels.live.controller import Controller, Event, Handler, ids_of, text_of
-from myia_sdk.panels.permissions import JOB_ACTIONS, Action, ActionRefusedError
-from myia_sdk.panels.redaction import ShownJson
+from myia_sdk.panels.permissions.permissions import (
+    JOB_ACTIONS,
+    Action,
+    ActionRefusedError,
+)
+from myia_sdk.panels.permissions.redaction import ShownJson
 from myia_sdk.queue.jobs.job import NewJob, check_labels
 from myia_sdk.queue.jobs.payload import check_text
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from myia_sdk.panels.permissions import ActionRefusedError
+from myia_sdk.panels.permissions.permissions import ActionRefusedError
 from myia_sdk.queue.jobs.options import (
     MAX_DELAY,
     MAX_PRIORITY,

@@ -12,7 +12,7 @@ from myia_sdk.queue.jobs.job import Job, JobState
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from myia_sdk.panels.redaction import Redaction
+    from myia_sdk.panels.permissions.redaction import Redaction
 
 #: Colours by the names that panel.js uses.
 COLORS: dict[str, str] = {

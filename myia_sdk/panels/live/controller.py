@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from myia_sdk.panels.live.patches import Operation, diff
 from myia_sdk.panels.page.texts import choose_language, translate
-from myia_sdk.panels.permissions import (
+from myia_sdk.panels.permissions.permissions import (
     JOB_ACTIONS,
     Action,
     ActionRefusedError,
     Permissions,
 )
-from myia_sdk.panels.redaction import Redact, Redaction
+from myia_sdk.panels.permissions.redaction import Redact, Redaction
 
 if TYPE_CHECKING:
     from myia_sdk.client.connection import Connection
