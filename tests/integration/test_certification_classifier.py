@@ -20,8 +20,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.checks import speed
+from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.data.artifacts import ArtifactStore
 from myia_sdk.certification.data.datasets import Dataset
 from myia_sdk.certification.models.adapters import load_model
