@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from myia_sdk.queue.huey.bullhuey import BullHuey
+    from myia_sdk.queue.bullhuey import BullHuey
     from myia_sdk.queue.huey.tasks import Finished, UnrecoverableError
     from myia_sdk.queue.jobs.job import Job, JobState, NewJob
     from myia_sdk.queue.jobs.options import Backoff, JobOptions, Retention
@@ -42,7 +42,7 @@ __all__ = [
 
 _HOMES = {
     "Backoff": "jobs.options",
-    "BullHuey": "huey.bullhuey",
+    "BullHuey": "bullhuey",
     "ConnectionOptions": "wire.clients",
     "EventReader": "store.events",
     "Finished": "huey.tasks",

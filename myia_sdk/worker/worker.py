@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from myia_sdk.client.submit import BACKOFF
 from myia_sdk.errors import MyiaError, PermanentCertificationError
-from myia_sdk.queue.huey.bullhuey import BullHuey
+from myia_sdk.queue.bullhuey import BullHuey
 from myia_sdk.queue.huey.tasks import Finished
 from myia_sdk.queue.jobs.options import Retention
 from myia_sdk.queue.sandbox.sandbox import Limits

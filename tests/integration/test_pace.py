@@ -9,7 +9,7 @@ from importlib import import_module
 import pytest
 
 from myia_sdk import Client, Settings
-from myia_sdk.queue.huey.bullhuey import BullHuey
+from myia_sdk.queue.bullhuey import BullHuey
 from myia_sdk.queue.jobs.job import Job, JobState
 from myia_sdk.queue.sandbox import channel
 from myia_sdk.queue.sandbox.child import ChildChannel

@@ -16,7 +16,7 @@ from myia_sdk.errors import (
     QueueConnectionError,
     QueueError,
 )
-from myia_sdk.queue.jobs.ids import new_job_id, new_token
+from myia_sdk.queue.jobs.ids import check_new_job_id, new_job_id, new_token
 from myia_sdk.queue.wire.clients import (
     ConnectionOptions,
     address_of,
@@ -24,7 +24,7 @@ from myia_sdk.queue.wire.clients import (
     mask_url,
     wrap_errors,
 )
-from myia_sdk.queue.wire.keys import Keys, check_new_job_id
+from myia_sdk.queue.wire.keys import Keys
 from myia_sdk.queue.wire.scripts import script
 
 FOLDER = Path(myia_sdk.queue.__file__).parent / "scripts"

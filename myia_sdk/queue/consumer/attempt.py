@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from huey.api import Task
 
     from myia_sdk.queue.consumer.leases import Running
-    from myia_sdk.queue.huey.bullhuey import BullHuey
+    from myia_sdk.queue.huey.hueyqueue import HueyQueue
     from myia_sdk.queue.huey.tasks import TaskOptions
     from myia_sdk.queue.jobs.job import Job
     from myia_sdk.queue.sandbox.sandbox import Sandbox
@@ -49,7 +49,7 @@ class TaskRunner:
 
     Parameters
     ----------
-    huey : BullHuey
+    huey : HueyQueue
         Answers what children ask for.
     sandbox : Sandbox
         Runs isolated tasks.
@@ -57,7 +57,7 @@ class TaskRunner:
         Run tasks with ``isolate=False`` in children, too.
     """
 
-    huey: BullHuey
+    huey: HueyQueue
     sandbox: Sandbox
     isolates_all: bool = False
 

@@ -14,7 +14,7 @@ from myia_sdk.queue.wire.outages import Outage, Patience
 if TYPE_CHECKING:
     from myia_sdk.queue.consumer.doorbell import Doorbell
     from myia_sdk.queue.consumer.leases import Leases, Running
-    from myia_sdk.queue.huey.bullhuey import BullHuey
+    from myia_sdk.queue.huey.hueyqueue import HueyQueue
     from myia_sdk.queue.store.store import JobStore
 
 #: How long an idle slot waits for its turn before it looks at the stop flag, seconds.
@@ -32,7 +32,7 @@ class ClaimLoop:
     doorbell: Doorbell
     outage: Outage
     worker: str
-    huey: BullHuey
+    huey: HueyQueue
     stop: threading.Event
     #: Monotonic time of the last answer of the queue, or of an attempt to get one.
     last_beat: float = field(default_factory=time.monotonic)

@@ -39,7 +39,7 @@ from myia_sdk.queue.wire.outages import Outage
 if TYPE_CHECKING:
     from types import FrameType
 
-    from myia_sdk.queue.huey.bullhuey import BullHuey
+    from myia_sdk.queue.huey.hueyqueue import HueyQueue
 
 logger = logging.getLogger("huey.consumer")
 
@@ -109,7 +109,7 @@ class BullConsumer(Consumer):
 
     Parameters
     ----------
-    huey : BullHuey
+    huey : HueyQueue
         The queue and its tasks.
     workers : int, default 1
         Slots: jobs that run at the same time.
@@ -126,7 +126,7 @@ class BullConsumer(Consumer):
         The worker type is ``greenlet``.
     """
 
-    def __init__(self, huey: BullHuey, **options: Any) -> None:  # noqa: ANN401  # Huey's options
+    def __init__(self, huey: HueyQueue, **options: Any) -> None:  # noqa: ANN401  # Huey's options
         if options.get("worker_type") in {WORKER_GREENLET, "gevent"}:
             raise ConfigurationError(
                 "BullHuey has no greenlet workers: each task runs in a process of its "
@@ -142,7 +142,14 @@ class BullConsumer(Consumer):
         self._is_restarting = False
         self._prepare()
         super().__init__(huey, **options)
-        self._supervisor = Supervisor(self)
+        self._supervisor = Supervisor(
+            huey,
+            self.leases,
+            self.outage,
+            self.name,
+            setup=[self.doorbell.announce, self.register_periodic],
+            beat=self._living_beat,
+        )
         self._claims.stop = self.stop_flag
 
     def _prepare(self) -> None:
@@ -327,6 +334,9 @@ class BullConsumer(Consumer):
             "seconds_since_claim": None if is_busy else round(age, 1),
             "is_stopping": self.stop_flag.is_set(),
         }
+
+    def _living_beat(self) -> str | None:
+        return self.beat() if self.health()["is_alive"] else None
 
     def beat(self) -> str:
         """Return what other processes are told about this worker, as JSON."""

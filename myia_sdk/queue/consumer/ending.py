@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from huey.api import Task
 
     from myia_sdk.queue.consumer.leases import Running
-    from myia_sdk.queue.huey.bullhuey import BullHuey
+    from myia_sdk.queue.huey.hueyqueue import HueyQueue
     from myia_sdk.queue.jobs.job import Job
 
 logger = logging.getLogger("huey.consumer")
@@ -51,7 +51,7 @@ class Endings:
 
     Parameters
     ----------
-    huey : BullHuey
+    huey : HueyQueue
         The queue, and what it keeps of ended jobs.
     outage : Outage
         What the worker knows about Redis.
@@ -59,7 +59,7 @@ class Endings:
         Set when the worker must end now.
     """
 
-    huey: BullHuey
+    huey: HueyQueue
     outage: Outage
     hard_stop: threading.Event
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from myia_sdk.queue.consumer.attempt import TaskRunner
     from myia_sdk.queue.consumer.ending import Endings
-    from myia_sdk.queue.huey.bullhuey import BullHuey
+    from myia_sdk.queue.huey.hueyqueue import HueyQueue
     from myia_sdk.queue.jobs.job import Job
     from myia_sdk.queue.store.schedulers import JobSchedulers
 
@@ -39,7 +39,7 @@ class Executor:
 
     Parameters
     ----------
-    huey : BullHuey
+    huey : HueyQueue
         Tasks, hooks and signals.
     runner : TaskRunner
         Runs their functions.
@@ -49,7 +49,7 @@ class Executor:
         Makes the next run of a scheduled job.
     """
 
-    huey: BullHuey
+    huey: HueyQueue
     runner: TaskRunner
     endings: Endings
     schedulers: JobSchedulers

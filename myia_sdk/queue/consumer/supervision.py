@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from myia_sdk.errors import QueueConnectionError, QueueError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from myia_sdk.queue.consumer.consumer import BullConsumer
+    from myia_sdk.queue.consumer.leases import Leases
+    from myia_sdk.queue.huey.hueyqueue import HueyQueue
+    from myia_sdk.queue.wire.outages import Outage
 
 logger = logging.getLogger("huey.consumer")
 
@@ -33,18 +35,41 @@ class Supervisor:
 
     Parameters
     ----------
-    consumer : BullConsumer
-        The worker to look after.
+    huey : HueyQueue
+        The queue, and how patient it is with leases.
+    leases : Leases
+        The jobs that run, to be renewed, cancelled and reported.
+    outage : Outage
+        Whether the server is away.
+    worker : str
+        Name of the worker.
+    setup : sequence of callable
+        What to do once, as soon as the server answers.
+    beat : callable
+        Returns what others are told of the worker; ``None`` while it does not live.
     """
 
-    def __init__(self, consumer: BullConsumer) -> None:
-        self._consumer = consumer
-        huey = consumer.huey
+    def __init__(
+        self,
+        huey: HueyQueue,
+        leases: Leases,
+        outage: Outage,
+        worker: str,
+        *,
+        setup: Sequence[Callable[[], object]],
+        beat: Callable[[], str | None],
+    ) -> None:
+        self._huey = huey
+        self._outage = outage
+        self._worker = worker
+        self._setup = list(setup)
+        self._tell = beat
+        self._workers_key = huey.store.keys.sdk("workers")
         renewal = huey.lease.total_seconds() / 3
         self._duties = [
-            Duty(renewal, consumer.leases.renew),
-            Duty(CANCEL_SECONDS, consumer.leases.obey_cancels),
-            Duty(REPORT_SECONDS, consumer.leases.flush),
+            Duty(renewal, leases.renew),
+            Duty(CANCEL_SECONDS, leases.obey_cancels),
+            Duty(REPORT_SECONDS, leases.flush),
             Duty(huey.stalled_interval.total_seconds(), self._check_stalled),
             Duty(BEAT_SECONDS, self._beat),
         ]
@@ -63,28 +88,22 @@ class Supervisor:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=10)
-        consumer = self._consumer
-        if consumer.outage.is_on:
+        if self._outage.is_on:
             return
         try:
-            consumer.store.command("HDEL", self._workers_key, consumer.name)
+            self._huey.store.command("HDEL", self._workers_key, self._worker)
         except QueueError as exc:
             logger.debug("The worker stays listed for a minute: %s", exc)
 
-    @property
-    def _workers_key(self) -> str:
-        return self._consumer.store.keys.sdk("workers")
-
     def _run(self) -> None:
-        setup = [self._consumer.doorbell.announce, self._consumer.register_periodic]
         while not self._stop.is_set():
             try:
-                while setup:
-                    setup[0]()
-                    setup.pop(0)
+                while self._setup:
+                    self._setup[0]()
+                    self._setup.pop(0)
                 self._do_duties()
             except QueueError as exc:
-                self._consumer.outage.begin(exc)
+                self._outage.begin(exc)
                 self._stop.wait(TICK_SECONDS * 5)
             except Exception:
                 logger.exception("Supervision failed; it goes on.")
@@ -105,20 +124,20 @@ class Supervisor:
             raise refusal
 
     def _check_stalled(self) -> None:
-        consumer = self._consumer
-        stalled = consumer.store.check_stalled(
-            consumer.huey.stalled_interval, consumer.huey.max_stalled_count
+        huey = self._huey
+        stalled = huey.store.check_stalled(
+            huey.stalled_interval, huey.max_stalled_count
         )
-        consumer.outage.end()
+        self._outage.end()
         if stalled:
             logger.warning("Recovered stalled jobs: %s", ", ".join(stalled))
 
     def _beat(self) -> None:
-        consumer = self._consumer
-        if not consumer.health()["is_alive"]:
+        told = self._tell()
+        if told is None:
             return
-        store = consumer.store
-        store.command("HSET", self._workers_key, consumer.name, consumer.beat())
+        store = self._huey.store
+        store.command("HSET", self._workers_key, self._worker, told)
         store.command("EXPIRE", self._workers_key, round(FORGET_SECONDS * 2))
         found = store.command("HGETALL", self._workers_key)
         limit = store.clock() - FORGET_SECONDS * 1000

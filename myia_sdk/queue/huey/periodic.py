@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from huey.api import PeriodicTask
 
-    from myia_sdk.queue.huey.bullhuey import BullHuey
+    from myia_sdk.queue.huey.hueyqueue import HueyQueue
     from myia_sdk.queue.store.schedulers import JobSchedulers
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def _settings_of(validate: Callable[..., Any]) -> list[list[int]] | None:
     return None
 
 
-def register_periodic(huey: BullHuey, schedulers: JobSchedulers) -> list[str]:
+def register_periodic(huey: HueyQueue, schedulers: JobSchedulers) -> list[str]:
     """Create or update the schedulers of all periodic tasks; return their ids.
 
     A task whose rule is no cron pattern, or follows local time, is asked every
@@ -96,7 +96,7 @@ def register_periodic(huey: BullHuey, schedulers: JobSchedulers) -> list[str]:
     return ids
 
 
-def _template(huey: BullHuey, task: PeriodicTask) -> NewJob:
+def _template(huey: HueyQueue, task: PeriodicTask) -> NewJob:
     bookkeeping = huey.messages.bookkeeping(task)
     bookkeeping.pop("expires", None)
     fields = {HUEY_FIELD: encode_json(bookkeeping)}

@@ -14,10 +14,10 @@ from huey.utils import Error
 from myia_sdk.errors import QueueError
 from myia_sdk.queue.huey.messages import naive_moment, plain, revive
 from myia_sdk.queue.huey.translation import HUEY_FIELD, TIMEOUT_FIELD, TaskTranslator
+from myia_sdk.queue.jobs.ids import RESERVED_IDS
 from myia_sdk.queue.jobs.job import Job, JobState
 from myia_sdk.queue.jobs.payload import encode_json
 from myia_sdk.queue.sandbox.child import current_channel
-from myia_sdk.queue.wire.keys import RESERVED_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,7 @@ class JsonSerializer:
 
 
 class TaskResults(TaskTranslator):
-    """The part of :class:`myia_sdk.queue.huey.bullhuey.BullHuey` that reads."""
+    """The part of :class:`myia_sdk.queue.bullhuey.BullHuey` that reads."""
 
     @property
     def is_in_memory(self) -> bool:

@@ -10,6 +10,7 @@ import importlib
 import inspect
 import sys
 import time
+import weakref
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from myia_sdk.queue.jobs.job import Job
     from myia_sdk.queue.jobs.options import Backoff
 
+#: The Hueys of this process: a child looks here for the task of a module it imported.
+REGISTRIES: weakref.WeakSet[Any] = weakref.WeakSet()
 #: Where positional arguments travel that cannot be given by name.
 POSITIONAL = "*"
 
@@ -243,13 +246,11 @@ def _main_alias(module: str) -> str:
 
 
 def _registered(home: str, name: str) -> type[Task]:
-    from myia_sdk.queue.huey.bullhuey import BullHuey
-
     importlib.import_module(_main_alias(home))
     names = [name]
     if name.startswith("__main__."):
         names.append(f"__mp_main__.{name.removeprefix('__main__.')}")
-    for instance in BullHuey.instances():
+    for instance in list(REGISTRIES):
         for candidate in names:
             with contextlib.suppress(QueueError):
                 return instance.task_class(candidate)

@@ -11,8 +11,8 @@ from math import ceil
 from typing import Literal, NamedTuple, Self
 
 from myia_sdk.errors import InvalidJobError
+from myia_sdk.queue.jobs.ids import check_new_job_id
 from myia_sdk.queue.jobs.payload import check_text, encode_json
-from myia_sdk.queue.wire.keys import check_new_job_id
 
 #: Largest priority BullMQ accepts: scores stay below 2**53.
 MAX_PRIORITY = 2_097_151

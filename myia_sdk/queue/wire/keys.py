@@ -6,24 +6,8 @@ import re
 from dataclasses import dataclass
 
 from myia_sdk.errors import ConfigurationError, InvalidJobError
+from myia_sdk.queue.jobs.ids import CONTROL, RESERVED_IDS
 
-#: Key suffixes of BullMQ's layout. A job with such an id would share their key.
-RESERVED_IDS = frozenset(
-    {
-        "active", "completed", "delay", "delayed", "events", "failed", "id",
-        "limiter", "marker", "meta", "paused", "pc", "prioritized", "priority",
-        "repeat", "stalled", "stalled-check", "wait", "waiting-children",
-    }
-)  # fmt: skip
-#: First parts of ids and keys that schedulers, deduplication and metrics use.
-RESERVED_FIRST_PARTS = frozenset({"de", "dn", "metrics", "repeat"})
-#: Longest job id a producer may choose, characters.
-MAX_ID_LENGTH = 200
-
-#: A custom id has no colon or exactly so many.
-_COLONS = 2
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _SUFFIXES = RESERVED_IDS - {"delay", "priority"}
 
 
@@ -41,51 +25,9 @@ def check_queue_name(queue: str) -> str:
             f"{queue!r} cannot name a queue: use letters, digits, '-', '_' or '.', "
             "no colon and no white space; 'sdk' is reserved."
         )
-    if _CONTROL.search(queue):
+    if CONTROL.search(queue):
         raise ConfigurationError(f"The queue name {queue!r} holds control characters.")
     return queue
-
-
-def check_new_job_id(job_id: str) -> str:
-    """Return `job_id`, or raise when a producer may not choose it.
-
-    BullMQ's own rules (no plain integer, which its counter makes; colons only as
-    exactly two) and ours (no key of the queue, no control characters, at most
-    `MAX_ID_LENGTH` characters).
-
-    Raises
-    ------
-    InvalidJobError
-        The id breaks one of these rules.
-    """
-    reason = _refusal(job_id)
-    if reason:
-        raise InvalidJobError(
-            f"{job_id!r} cannot be a job id: {reason}. Choose another, or leave it "
-            "out to have one made."
-        )
-    return job_id
-
-
-def _refusal(job_id: object) -> str:
-    if not isinstance(job_id, str) or not job_id.strip():
-        return "an id is text that is not empty"
-    if len(job_id) > MAX_ID_LENGTH:
-        return f"it has {len(job_id)} characters, more than {MAX_ID_LENGTH}"
-    if _CONTROL.search(job_id):
-        return "it holds control characters"
-    if _INTEGER.fullmatch(job_id):
-        return "plain integers are made by the queue's own counter"
-    return _key_conflict(job_id)
-
-
-def _key_conflict(job_id: str) -> str:
-    if job_id in RESERVED_IDS:
-        return "it is the name of a key of the queue"
-    first, *rest = job_id.split(":")
-    if rest and (len(rest) != _COLONS or first == "0" or first in RESERVED_FIRST_PARTS):
-        return "colons separate the parts of Redis keys"
-    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,11 @@
-"""BullHuey: the Huey whose tasks are jobs of the queue."""
+"""Huey's interface on the queue: everything of `BullHuey` but its consumer."""
 
 from __future__ import annotations
 
 import copy
 import logging
-import weakref
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from huey.api import ResultGroup, Task, chord, group
 from huey.signals import SIGNAL_ENQUEUED, SIGNAL_SCHEDULED
@@ -17,6 +16,7 @@ from myia_sdk.queue.huey.decorators import TaskDeclarer
 from myia_sdk.queue.huey.locks import BullLock, BullRateLimit
 from myia_sdk.queue.huey.messages import Messages, plain
 from myia_sdk.queue.huey.results import JsonSerializer
+from myia_sdk.queue.huey.tasks import REGISTRIES
 from myia_sdk.queue.huey.values import BullStorage, RemoteStorage
 from myia_sdk.queue.jobs.payload import encode_json
 from myia_sdk.queue.sandbox.child import current_channel
@@ -29,57 +29,14 @@ from myia_sdk.queue.wire.keys import check_queue_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from myia_sdk.queue.consumer.consumer import BullConsumer
     from myia_sdk.queue.jobs.options import Retention
     from myia_sdk.queue.wire.clients import RedisClient
 
 logger = logging.getLogger(__name__)
 
 
-class BullHuey(TaskDeclarer):
-    """A Huey whose queue is Bull's, in Redis.
-
-    Parameters
-    ----------
-    name : str, default "huey"
-        Name of the queue.
-    prefix : str, default "myia"
-        First part of all keys.
-    results, store_none, utc, immediate, immediate_use_memory
-        As Huey's. `store_none` has no effect: every end of a job is stored.
-    store_intermediate_errors
-        As Huey's.
-    options : ConnectionOptions, optional
-        Where the server is. Or give `redis`, or `url`, or `host` and so on.
-    redis : RedisClient, optional
-        A client as `myia_sdk.queue.connect` makes it (``decode_responses=True``).
-    lease : timedelta, default 15 s
-        A worker's right to a job; renewed every third of it while the job runs.
-    stalled_interval : timedelta, default 5 s
-        Time between two looks for jobs whose worker has gone.
-    max_stalled_count : int, default 1
-        A job that was lost more often than this is failed.
-    priorities : bool, optional
-        Order all tasks by Huey's priority. By default as soon as one registered
-        task has a priority.
-    preload : iterable of str, optional
-        Modules that the sandbox imports once, besides those of the tasks.
-    limits : Limits, optional
-        Memory, CPU and output of each sandbox child.
-    allowed_environment : iterable of str, optional
-        Names or shell patterns of variables that children may see.
-    keep_completed, keep_failed : Retention, optional
-        What is kept of jobs that do not say; everything by default.
-    **connection
-        Fields of `ConnectionOptions`, for example ``host`` and ``password``.
-
-    Raises
-    ------
-    ConfigurationError
-        An option contradicts another or is not offered here.
-    """
-
-    _instances: ClassVar[weakref.WeakSet[BullHuey]] = weakref.WeakSet()
+class HueyQueue(TaskDeclarer):
+    """A Huey whose tasks are jobs of a queue; `BullHuey` documents its options."""
 
     def __init__(
         self,
@@ -131,15 +88,10 @@ class BullHuey(TaskDeclarer):
             store_intermediate_errors=store_intermediate_errors,
         )
         self.messages = Messages(self.task_name, self.task_class, is_utc=utc)
-        self._instances.add(self)
+        REGISTRIES.add(self)
 
     def __repr__(self) -> str:
-        return f"<BullHuey {self.prefix}:{self.name}>"
-
-    @classmethod
-    def instances(cls) -> list[BullHuey]:
-        """Return the instances of this process."""
-        return list(cls._instances)
+        return f"<{type(self).__name__} {self.prefix}:{self.name}>"
 
     @staticmethod
     def _check_times(lease: timedelta, stalled_interval: timedelta) -> None:
@@ -191,12 +143,6 @@ class BullHuey(TaskDeclarer):
     @storage.setter
     def storage(self, value: object) -> None:
         self._storage = value
-
-    def create_consumer(self, **options: Any) -> BullConsumer:  # noqa: ANN401  # Huey's options
-        """Return the consumer (Huey's hook for ``huey_consumer``)."""
-        from myia_sdk.queue.consumer.consumer import BullConsumer
-
-        return BullConsumer(self, **options)
 
     def enqueue(self, task: Any) -> Any:  # noqa: ANN401  # Huey's signature
         """Put a task, group or chord into the queue (Huey's method).
