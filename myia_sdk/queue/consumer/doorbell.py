@@ -5,23 +5,16 @@ The connection carries the name by which Bull Board and BullMQ list workers.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
-import redis
-from redis.backoff import NoBackoff
-from redis.cluster import RedisCluster
-from redis.exceptions import RedisError
-from redis.retry import Retry
-
+from myia_sdk.queue.wire.clients import hang_up, named_client
 from myia_sdk.queue.wire.workers import worker_client_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from myia_sdk.queue.store.store import JobStore
-    from myia_sdk.queue.wire.clients import RedisClient
 
 #: Longest wait, seconds: below the socket time-out of 5 s, and the time after which
 #: a wake-up that got lost no longer matters.
@@ -44,7 +37,7 @@ class Doorbell:
     def __init__(self, store: JobStore, worker: str) -> None:
         self._store = store
         name = worker_client_name(store.prefix, store.queue, worker)
-        self._client = _named_client(store.redis, name)
+        self._client = named_client(store.redis, name)
         self._due_ms = 0
         self._is_waiting = threading.Event()
         # A second connection of this name would be listed as a second worker.
@@ -112,11 +105,7 @@ class Doorbell:
     def close(self) -> None:
         """Close the connection; a wait on it ends."""
         self._is_closed = True
-        if isinstance(self._client, RedisCluster):
-            self._client.close()
-            return
-        with contextlib.suppress(RedisError, OSError):
-            self._client.connection_pool.disconnect(inuse_connections=True)
+        hang_up(self._client)
 
     def _send(self, *command: str | float) -> Any:  # noqa: ANN401  # any answer
         """Send a command; None when the connection was closed under it."""
@@ -138,22 +127,3 @@ class Doorbell:
             self._due_ms = 0
             return 0
         return min(max(seconds, SHORTEST_WAIT_SECONDS), LONGEST_WAIT_SECONDS)
-
-
-def _named_client(client: RedisClient, name: str) -> RedisClient:
-    if isinstance(client, RedisCluster):
-        return client
-    pool: Any = client.connection_pool
-    settings: dict[str, Any] = {
-        **pool.connection_kwargs,
-        "connection_class": pool.connection_class,
-        "client_name": name,
-        # A wait that was cut off must end, not begin again.
-        "retry": Retry(NoBackoff(), 0),
-        "retry_on_error": [],
-    }
-    settings.pop("connection_pool", None)
-    if hasattr(pool, "sentinel_manager"):
-        settings["service_name"] = pool.service_name
-        settings["sentinel_manager"] = pool.sentinel_manager
-    return redis.Redis(connection_pool=type(pool)(**settings))

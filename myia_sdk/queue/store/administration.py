@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
-
-from redis.cluster import RedisCluster
+from typing import TYPE_CHECKING, Literal
 
 from myia_sdk.errors import ConfigurationError, QueueError
 from myia_sdk.queue.jobs.defaults import QueueDefaults
@@ -13,6 +11,7 @@ from myia_sdk.queue.jobs.job import JobState, RateLimit
 from myia_sdk.queue.jobs.metrics import Metrics
 from myia_sdk.queue.jobs.options import epoch_ms, milliseconds
 from myia_sdk.queue.store.control import Cancellation, JobControl
+from myia_sdk.queue.wire.commands import list_clients
 from myia_sdk.queue.wire.serverinfo import ServerInfo
 from myia_sdk.queue.wire.workers import WorkerRecord, workers_of
 
@@ -329,15 +328,9 @@ class QueueAdministration(JobControl):
     def workers(self) -> list[WorkerRecord]:
         """Return the workers connected to the server, those of other clients too."""
         keys = self._store.keys
-        return workers_of(self._clients(), keys.prefix, keys.queue)
-
-    def _clients(self) -> list[dict[str, str]]:
-        redis = self._store.redis
         with self._store.wrap_errors():
-            if not isinstance(redis, RedisCluster):
-                return list(redis.client_list())
-            by_node: Any = redis.client_list(target_nodes=RedisCluster.ALL_NODES)
-            return [client for clients in by_node.values() for client in clients]
+            clients = list_clients(self._store.redis)
+        return workers_of(clients, keys.prefix, keys.queue)
 
     def metrics(
         self,

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-
-from redis.cluster import RedisCluster
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from myia_sdk.errors import ConfigurationError
 from myia_sdk.queue.jobs.job import Job, JobState, job_from_values, wire_fields
 from myia_sdk.queue.wire import scripts
-from myia_sdk.queue.wire.clients import address_of, wrap_errors
+from myia_sdk.queue.wire.clients import address_of, is_cluster, wrap_errors
 from myia_sdk.queue.wire.clock import ServerClock
+from myia_sdk.queue.wire.commands import Command, send_all
 from myia_sdk.queue.wire.keys import Keys
 
 if TYPE_CHECKING:
@@ -26,7 +21,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Command = tuple[str | float, ...]
 Item = TypeVar("Item")
 
 #: States kept in sorted sets, in the order in which BullMQ looks a job up.
@@ -83,7 +77,7 @@ class JobReader:
         self.redis = redis
         self.keys = Keys(prefix, queue)
         self.clock: Callable[[], int] = clock or ServerClock(redis)
-        if isinstance(redis, RedisCluster) and not self.keys.has_hash_tag:
+        if is_cluster(redis) and not self.keys.has_hash_tag:
             raise ConfigurationError(
                 f"In a cluster all keys of a queue must share a slot, but the prefix "
                 f"{prefix!r} has no hash tag; use {'{' + prefix + '}'!r}."
@@ -212,34 +206,8 @@ class JobReader:
         self, commands: Iterable[Command], *, transaction: bool = False
     ) -> list[Any]:
         """Send commands in one round trip; the first error is raised."""
-        sent = list(commands)
         with self.wrap_errors():
-            try:
-                return self._send(sent, transaction=transaction)
-            except OutOfMemoryError:
-                # Redis 7.0 lets nothing into a transaction while its memory is full,
-                # and a full queue must still be looked at.
-                if not transaction:
-                    raise
-                return self._send(sent, transaction=False)
-
-    def _send(self, commands: Sequence[Command], *, transaction: bool) -> list[Any]:
-        if not commands:
-            return []
-        with self.redis.pipeline(transaction=transaction) as pipe:
-            for command in commands:
-                pipe.execute_command(*command)
-            try:
-                return list(pipe.execute())
-            except (RedisConnectionError, RedisTimeoutError):
-                self._look_for_nodes()
-                raise
-
-    def _look_for_nodes(self) -> None:
-        """Ask a cluster who took over: redis-py does not, after a transaction."""
-        if isinstance(self.redis, RedisCluster):
-            with suppress(RedisError):
-                self.redis.nodes_manager.initialize()
+            return send_all(self.redis, list(commands), transaction=transaction)
 
     def run(self, name: str, *arguments: scripts.Argument) -> Any:  # noqa: ANN401
         """Run a script of ``queue/scripts`` on this queue."""

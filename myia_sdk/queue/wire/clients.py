@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
@@ -244,6 +244,44 @@ def _cluster_client(options: ConnectionOptions, common: dict[str, Any]) -> Redis
     login = {name: value for name, value in _login(options).items() if name != "db"}
     tls = {"ssl": True, **_tls(options)} if options.tls else {}
     return RedisCluster(host=options.host, port=options.port, **login, **common, **tls)
+
+
+def named_client(client: RedisClient, name: str) -> RedisClient:
+    """Return a client like another, whose connections carry a name.
+
+    Meant for one blocking wait at a time: what was cut off is not sent again. A
+    cluster's client is returned as it is.
+    """
+    if isinstance(client, RedisCluster):
+        return client
+    pool: Any = client.connection_pool
+    settings: dict[str, Any] = {
+        **pool.connection_kwargs,
+        "connection_class": pool.connection_class,
+        "client_name": name,
+        # A wait that was cut off must end, not begin again.
+        "retry": Retry(NoBackoff(), 0),
+        "retry_on_error": [],
+    }
+    settings.pop("connection_pool", None)
+    if hasattr(pool, "sentinel_manager"):
+        settings["service_name"] = pool.service_name
+        settings["sentinel_manager"] = pool.sentinel_manager
+    return redis.Redis(connection_pool=type(pool)(**settings))
+
+
+def hang_up(client: RedisClient) -> None:
+    """End what a client waits for in other threads; it may connect again."""
+    if isinstance(client, RedisCluster):
+        client.close()
+        return
+    with suppress(RedisError, OSError):
+        client.connection_pool.disconnect(inuse_connections=True)
+
+
+def is_cluster(client: RedisClient) -> bool:
+    """Whether a client talks to a cluster, where keys have slots."""
+    return isinstance(client, RedisCluster)
 
 
 def close_for_good(client: RedisClient) -> None:
