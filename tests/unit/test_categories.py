@@ -15,7 +15,6 @@ from myia_sdk.certification.diagnosis.categories import (
     FORCED_FAILURES,
     CategorySeverity,
     ErrorCategory,
-    categorise,
     most_severe,
 )
 from myia_sdk.certification.diagnosis.diagnosis import diagnose, parse_retry_after
@@ -67,7 +66,7 @@ def aws_error(
     ],
 )
 def test_an_http_status_decides(status, category):
-    assert categorise(openai_error(status)) is category
+    assert diagnose(openai_error(status)).category is category
 
 
 @pytest.mark.parametrize(
@@ -110,7 +109,7 @@ def test_an_http_status_decides(status, category):
     ],
 )
 def test_an_aws_code_decides_before_the_status(code, message, status, category):
-    assert categorise(aws_error(code, message, status)) is category
+    assert diagnose(aws_error(code, message, status)).category is category
 
 
 def test_exhausted_credit_is_not_a_rate_limit_to_wait_for():
@@ -141,7 +140,7 @@ def test_exhausted_credit_is_not_a_rate_limit_to_wait_for():
     ],
 )
 def test_a_type_decides_where_there_is_no_status(error, category):
-    assert categorise(error) is category
+    assert diagnose(error).category is category
 
 
 @pytest.mark.parametrize(
@@ -164,7 +163,7 @@ def test_a_type_decides_where_there_is_no_status(error, category):
 )
 def test_words_that_the_original_misread(text, category):
     """Defect 4 of the original: regular expressions over whole messages."""
-    assert categorise(RuntimeError(text)) is category
+    assert diagnose(RuntimeError(text)).category is category
 
 
 def test_a_malformed_answer_is_of_unknown_category_but_worth_another_try():
@@ -177,13 +176,13 @@ def test_a_malformed_answer_is_of_unknown_category_but_worth_another_try():
 def test_the_cause_speaks_when_the_error_itself_does_not():
     with pytest.raises(RuntimeError) as caught:
         raise RuntimeError("the check stopped") from aws_error("ThrottlingException")
-    assert categorise(caught.value) is C.RATE_LIMIT
+    assert diagnose(caught.value).category is C.RATE_LIMIT
 
 
 def test_an_error_may_state_its_category():
     error = PermanentCertificationError("stopped")
     error.category = "RATE_LIMIT"
-    assert categorise(error) is C.RATE_LIMIT
+    assert diagnose(error).category is C.RATE_LIMIT
 
 
 @pytest.mark.parametrize(

@@ -223,24 +223,6 @@ def most_severe(categories: Iterable[ErrorCategory]) -> ErrorCategory | None:
     return min(categories, key=_rank, default=None)
 
 
-def categorise(exception: BaseException) -> ErrorCategory:
-    """Name the category of an error, by its type and status first.
-
-    Parameters
-    ----------
-    exception : BaseException
-        What a model adapter or a check raised.
-
-    Returns
-    -------
-    ErrorCategory
-        ``UNKNOWN_ERROR`` when nothing is known about the error.
-    """
-    from myia_sdk.certification.diagnosis.diagnosis import diagnose
-
-    return diagnose(exception).category
-
-
 def _rank(category: ErrorCategory) -> tuple[int, int]:
     severity = CATEGORIES[category].severity
     return _SEVERITIES.index(severity), _PRECEDENCE.index(category)
