@@ -65,7 +65,7 @@ def show(
 
 def _effort_lines(suite: Suite) -> Iterator[str]:
     """Say what a run asks of an endpoint, and what time it gets."""
-    from myia_sdk.certification.traffic.effort import effort_of
+    from myia_sdk.certification.suites.estimate import effort_of
 
     if suite.kind not in {"chat", "embedding"}:
         return

@@ -12,8 +12,8 @@ from myia_sdk.certification.data.artifacts import ArtifactStore
 from myia_sdk.certification.data.samples import read_samples
 from myia_sdk.certification.report.runner import run_suite
 from myia_sdk.certification.request.request import CertificationRequest
+from myia_sdk.certification.suites.estimate import effort_of
 from myia_sdk.certification.suites.suites import load_suite
-from myia_sdk.certification.traffic.effort import effort_of
 from myia_sdk.certification.verdict.verdict import Verdict
 from myia_sdk.errors import PermanentCertificationError
 from tests.chat_server import MODEL_NAME

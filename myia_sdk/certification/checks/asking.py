@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 from myia_sdk.certification.checks.context import CheckContext, Measurement
 from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.diagnosis.diagnosis import diagnose
-from myia_sdk.certification.traffic.traffic import traffic_of
 from myia_sdk.errors import SuiteError
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def ask(
         else list(messages)
     )
     sent: dict[str, JSON] = dict(parameters or {})
-    traffic = traffic_of(context)
+    traffic = context.traffic
     model = _chat_model(context)
     limit = timeout or request_timeout(context)
 
@@ -181,7 +180,7 @@ def ask_each(
                 final.append(exc)
         return None
 
-    with ThreadPoolExecutor(traffic_of(context).limit) as pool:
+    with ThreadPoolExecutor(context.traffic.limit) as pool:
         replies = list(pool.map(attempt, questions))
     if final:
         raise final[0]

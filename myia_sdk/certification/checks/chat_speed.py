@@ -13,7 +13,6 @@ from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.thresholds import Threshold
 from myia_sdk.certification.traffic.effort import sends
-from myia_sdk.certification.traffic.traffic import traffic_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +112,7 @@ def concurrency(context: CheckContext) -> Measurement:
     count = whole_number(context, "requests")
     limit = whole_number(context, "max_tokens")
     prompts = [_LONG.format(number=number + 100) for number in range(count)]
-    with traffic_of(context).alone(), ThreadPoolExecutor(count) as pool:
+    with context.traffic.alone(), ThreadPoolExecutor(count) as pool:
         single = ask(context, prompts[0], {"max_tokens": limit}, is_alone=True)
         replies = list(
             pool.map(
@@ -150,7 +149,7 @@ def _stories(context: CheckContext) -> list[Reply]:
 def _ask_alone(
     context: CheckContext, prompts: Sequence[str], limit: int
 ) -> list[Reply]:
-    with traffic_of(context).alone():
+    with context.traffic.alone():
         return [
             ask(context, prompt, {"max_tokens": limit}, is_alone=True)
             for prompt in prompts

@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from myia_sdk.certification.checks.outcomes import Outcome, Severity
 from myia_sdk.certification.data.samples import SampleLog
 from myia_sdk.certification.traffic.budget import Budget
 from myia_sdk.certification.traffic.retries import RetryPolicy
-from myia_sdk.certification.traffic.traffic import at_once
+from myia_sdk.certification.traffic.traffic import (
+    Traffic,
+    at_once,
+    concurrency_of,
+    interval_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,6 +104,15 @@ class CheckContext:
     pace: Callable[[], float] = at_once
     #: The model this one is compared with, if the request names one.
     baseline: Model | None = None
+
+    @property
+    def traffic(self) -> Traffic:
+        """The run's requests, paced by the request's ``requests_per_second``."""
+        interval, limit = interval_of(self.request), concurrency_of(self.request)
+        made = self.shared.get(
+            "traffic", lambda: Traffic(interval, limit, pace=self.pace)
+        )
+        return cast("Traffic", made)
 
     @property
     def rng(self) -> np.random.Generator:

@@ -17,7 +17,6 @@ from myia_sdk.certification.checks.vectors import TEXTS, cosines, embed, lengths
 from myia_sdk.certification.diagnosis.diagnosis import diagnose
 from myia_sdk.certification.traffic.effort import sends
 from myia_sdk.certification.traffic.retries import NO_RETRIES
-from myia_sdk.certification.traffic.traffic import traffic_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,7 +165,7 @@ def anisotropy(context: CheckContext) -> Measurement:
 def latency(context: CheckContext) -> Measurement:
     """95th percentile of the seconds for one short text, with nothing else running."""
     count = whole_number(context, "requests")
-    with traffic_of(context).alone():
+    with context.traffic.alone():
         embed(context, TEXTS[:1], is_alone=True)
         seconds = [
             _timed(context, [TEXTS[number % len(TEXTS)]]) for number in range(count)

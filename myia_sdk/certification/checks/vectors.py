@@ -8,7 +8,6 @@ import numpy as np
 
 from myia_sdk.certification.checks.asking import request_timeout
 from myia_sdk.certification.checks.material import read_material
-from myia_sdk.certification.traffic.traffic import traffic_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +50,7 @@ def embed(
         One row per text.
     """
     model = cast("EmbeddingModel", context.model)
-    traffic = traffic_of(context)
+    traffic = context.traffic
 
     def send() -> np.ndarray:
         context.budget.require()

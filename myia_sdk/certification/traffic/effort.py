@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from myia_sdk.certification.request.records import JSON
-    from myia_sdk.certification.suites.suites import Suite
 
 #: Tokens of a question: those of the baseline suite have at most about 160 characters,
 #: four to a token, and the protocol adds some.
 QUESTION_TOKENS = 50
 #: Tokens of an answer to which the check sets no limit.
 ANSWER_TOKENS = 100
-#: Parameters by which checks of users commonly say how many requests they send.
-_COUNTS = frozenset({"requests", "repetitions", "repeats", "samples", "limit"})
 
 
 class Effort(NamedTuple):
@@ -61,43 +58,6 @@ def sends(
         return Effort(requests, requests * question, requests * _number(params, answer))
 
     return effort
-
-
-def effort_of(suite: Suite, options: Mapping[str, JSON] | None = None) -> Effort:
-    """Return what a run of a suite asks of an endpoint, roughly and at most.
-
-    Parameters
-    ----------
-    suite : Suite
-        Of an endpoint. Checks of users that do not state their effort count by their
-        parameters: one request, or as many as ``requests`` or ``samples`` say.
-    options : mapping, optional
-        Options of the model; its ``context_window`` decides how long the long texts
-        are. Without it they are not sent.
-
-    Examples
-    --------
-    >>> from myia_sdk.certification.suites.suites import load_suite
-    >>> effort_of(load_suite("chat-baseline")).requests
-    142
-    """
-    total = Effort()
-    for spec in suite.checks:
-        rule = spec.check.effort or _guess
-        total = total.plus(rule(spec.params, options or {}))
-    return total
-
-
-def _guess(params: Mapping[str, JSON], _: Mapping[str, JSON]) -> Effort:
-    counts = [
-        value
-        for key, value in params.items()
-        if key in _COUNTS and isinstance(value, int)
-    ]
-    requests = max(counts, default=1)
-    limit = params.get("max_tokens")
-    answer = limit if isinstance(limit, int) else ANSWER_TOKENS
-    return Effort(requests, requests * QUESTION_TOKENS, requests * answer)
 
 
 def _number(params: Mapping[str, JSON], given: int | str) -> int:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from myia_sdk.certification.checks.context import CheckContext
     from myia_sdk.certification.request.request import CertificationRequest
 
 #: Requests to an endpoint at once where the request's ``concurrency`` says nothing.
@@ -111,13 +110,3 @@ def interval_of(request: CertificationRequest) -> float:
     """Return the least time between the starts of two requests, seconds."""
     rate = request.parameters.get("requests_per_second")
     return 1 / rate if isinstance(rate, int | float) and rate > 0 else 0.0
-
-
-def traffic_of(context: CheckContext) -> Traffic:
-    """Return the run's traffic; ``requests_per_second`` of the request paces it."""
-    interval = interval_of(context.request)
-    limit = concurrency_of(context.request)
-    made = context.shared.get(
-        "traffic", lambda: Traffic(interval, limit, pace=context.pace)
-    )
-    return cast("Traffic", made)

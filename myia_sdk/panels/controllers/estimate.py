@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from myia_sdk.certification.suites.estimate import effort_of
 from myia_sdk.certification.traffic.budget import Price
-from myia_sdk.certification.traffic.effort import effort_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
