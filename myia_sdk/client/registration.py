@@ -74,7 +74,7 @@ class Registration:
         suite: object,
         dataset: object,
     ) -> Entry:
-        from myia_sdk.certification.request.request import CertificationRequest
+        from myia_sdk.certification.admission import build_request
 
         given: Any = name
         if not (isinstance(given, str) and given.strip() and given.isprintable()):
@@ -83,7 +83,7 @@ class Registration:
             raise InvalidRequestError(
                 f"The name has {len(name)} characters, more than {LONGEST_NAME}."
             )
-        request = CertificationRequest.build(
+        request = build_request(
             model,
             suite=self._baseline(model) if suite is None else suite,
             artifacts=self._connection.artifacts,
@@ -101,16 +101,11 @@ class Registration:
         )
 
     def _baseline(self, model: object) -> str:
-        from myia_sdk.certification.request.references import ModelRef
+        from myia_sdk.certification.admission.admission import accept_model
+        from myia_sdk.certification.request import ModelRef
 
-        if isinstance(model, ModelRef):
-            family = model.family
-        elif isinstance(model, dict):
-            family = ModelRef.from_record(model).family
-        elif hasattr(model, "predict"):
-            family = self._connection.artifacts.put_model(model).family
-        else:
-            family = None
+        is_known = isinstance(model, ModelRef | dict) or hasattr(model, "predict")
+        family = accept_model(model).family if is_known else None
         if family is None:
             raise InvalidRequestError(
                 "What the model does is not known from it; give suite=..., "

@@ -207,11 +207,11 @@ class Submissions:
 
         The parameters are those of :meth:`submit`.
         """
-        from myia_sdk.certification.request.request import CertificationRequest
+        from myia_sdk.certification.admission import build_request
 
         options = self._options(draft, job_id)
         model, dataset = self._look_up(model, dataset)
-        request = CertificationRequest.build(
+        request = build_request(
             model,
             suite=suite,
             artifacts=self._connection.artifacts,

@@ -20,6 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
+from myia_sdk.certification.admission import build_request
 from myia_sdk.certification.checks import speed
 from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.data.artifacts import ArtifactStore
@@ -27,7 +28,6 @@ from myia_sdk.certification.data.datasets import Dataset
 from myia_sdk.certification.models.adapters import load_model
 from myia_sdk.certification.report.report import Report
 from myia_sdk.certification.report.runner import run_suite
-from myia_sdk.certification.request.request import CertificationRequest
 from myia_sdk.certification.verdict.verdict import Verdict
 from myia_sdk.errors import (
     DatasetError,
@@ -57,7 +57,7 @@ def linear():
 
 
 def certify(store, model, dataset, parameters=None):
-    request = CertificationRequest.build(
+    request = build_request(
         model,
         suite=SUITE,
         dataset=dataset,
@@ -76,7 +76,7 @@ def cancer():
 def good(store, cancer):
     X_train, X_test, y_train, y_test = cancer
     model = linear().fit(X_train, y_train)
-    request = CertificationRequest.build(
+    request = build_request(
         model,
         suite=SUITE,
         dataset=(X_test, y_test, (X_train, y_train)),
@@ -271,7 +271,7 @@ def test_fairness_on_a_real_survey(store):
         sensitive_features=X_test["rate_marriage"].to_numpy()[kept],
     )
     assert record.value == pytest.approx(expected, abs=1e-12)
-    request = CertificationRequest.build(
+    request = build_request(
         model,
         suite=SUITE,
         dataset={"X": X_test, "y": y_test, "sensitive": ["rate_marriage"]},

@@ -17,13 +17,13 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from myia_sdk.certification.admission import build_request
 from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.data.artifacts import ArtifactStore
 from myia_sdk.certification.models.onnx import OnnxModel
 from myia_sdk.certification.models.onnx_content import inspect_onnx
 from myia_sdk.certification.report.runner import run_suite
 from myia_sdk.certification.request.references import ModelRef
-from myia_sdk.certification.request.request import CertificationRequest
 from myia_sdk.certification.verdict.verdict import Verdict
 from myia_sdk.errors import DatasetError, InvalidRequestError, ModelRejectedError
 from tests.speed import at_any_speed
@@ -55,7 +55,7 @@ def write(tmp_path, content, name="model.onnx"):
 def test_classifier_through_the_whole_suite(store, tmp_path):
     X, y = load_breast_cancer(return_X_y=True)
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X[:400], y[:400])
-    request = CertificationRequest.build(
+    request = build_request(
         write(tmp_path, export(model, X), "tumour.onnx"),
         suite="classifier-baseline",
         dataset=(X[400:], y[400:]),
@@ -111,7 +111,7 @@ def test_labels_looked_up_after_the_operator_are_not_guessed():
 def test_regressor_through_the_whole_suite(store, tmp_path):
     X, y = load_diabetes(return_X_y=True)
     path = write(tmp_path, export(Ridge(0.1).fit(X[:300], y[:300]), X))
-    request = CertificationRequest.build(
+    request = build_request(
         path,
         suite="regressor-baseline",
         dataset=(X[300:], y[300:]),
@@ -121,7 +121,7 @@ def test_regressor_through_the_whole_suite(store, tmp_path):
     report = run_suite(request, artifacts=store)
     assert report.verdict is Verdict.CERTIFIED
     with pytest.raises(InvalidRequestError, match="but this one is a regressor"):
-        CertificationRequest.build(
+        build_request(
             path, suite="classifier-baseline", dataset=(X, y > 100), artifacts=store
         )
 
@@ -183,9 +183,7 @@ def test_weights_in_other_files_are_refused(store, tmp_path, location):
     (tmp_path / "weights.bin").write_bytes(np.float32(1).tobytes())
     path = write(tmp_path, graph(external=location).SerializeToString())
     with pytest.raises(ModelRejectedError, match="weights in other files") as caught:
-        CertificationRequest.build(
-            path, suite="regressor-baseline", dataset=None, artifacts=store
-        )
+        build_request(path, suite="regressor-baseline", dataset=None, artifacts=store)
     assert "save_as_external_data=False" in str(caught.value)
 
 
@@ -231,7 +229,7 @@ def test_width_is_compared_with_the_model(store, tmp_path):
     X, y = load_iris(return_X_y=True)
     path = write(tmp_path, export(LogisticRegression(max_iter=500).fit(X, y), X))
     with pytest.raises(DatasetError, match=r"3 features.*fitted with 4"):
-        CertificationRequest.build(
+        build_request(
             path, suite="classifier-baseline", dataset=(X[:, :3], y), artifacts=store
         )
 
@@ -284,7 +282,7 @@ def test_a_foreign_model_with_scores_only(store):
             {"id": "determinism", "params": {"rows": 5}},
         ],
     }
-    request = CertificationRequest.build(
+    request = build_request(
         reference,
         suite=one,
         dataset=(np.array(rows, dtype=np.int32), kinds),

@@ -10,6 +10,7 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
+from myia_sdk.certification.admission import build_request
 from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.data.artifacts import ArtifactStore
 from myia_sdk.certification.data.datasets import Dataset
@@ -17,7 +18,6 @@ from myia_sdk.certification.models.adapters import load_model
 from myia_sdk.certification.models.python import find_factory
 from myia_sdk.certification.report.runner import run_suite
 from myia_sdk.certification.request.references import ModelRef
-from myia_sdk.certification.request.request import CertificationRequest
 from myia_sdk.certification.suites.suites import load_suite
 from myia_sdk.certification.traffic.budget import BudgetExceededError
 from myia_sdk.certification.verdict.verdict import Verdict
@@ -51,7 +51,7 @@ def reference(function="make_linear", family="classifier", **options):
 
 
 def build(store, model, suite, **options):
-    return CertificationRequest.build(
+    return build_request(
         model,
         suite=suite,
         dataset=(X, Y),

@@ -11,11 +11,11 @@ from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeRegressor
 from threadpoolctl import threadpool_limits
 
+from myia_sdk.certification.admission import build_request
 from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.checks.regressor import conformal_width
 from myia_sdk.certification.data.artifacts import ArtifactStore
 from myia_sdk.certification.report.runner import run_suite
-from myia_sdk.certification.request.request import CertificationRequest
 from myia_sdk.certification.verdict.verdict import Verdict
 from myia_sdk.errors import DatasetError
 from tests.speed import at_any_speed
@@ -46,7 +46,7 @@ def certify(store, model, data, parameters=None):
     X_train, X_test, y_train, y_test = data
     with threadpool_limits(1):
         model.fit(X_train, y_train)
-    request = CertificationRequest.build(
+    request = build_request(
         model,
         suite=SUITE,
         dataset=(X_test, y_test, (X_train, y_train)),
@@ -121,7 +121,7 @@ def test_forest_overfits(store, diabetes):
 def test_bias_and_range_are_found(store, diabetes):
     X_train, X_test, y_train, y_test = diabetes
     model = Ridge(0.1).fit(X_train, y_train + 400)
-    request = CertificationRequest.build(
+    request = build_request(
         model, suite=SUITE, dataset=(X_test, y_test), artifacts=store
     )
     report = run_suite(request, artifacts=store)
@@ -168,4 +168,4 @@ def test_targets_of_the_wrong_kind(store, y, text):
     X, real = load_diabetes(return_X_y=True)
     model = Ridge().fit(X, real)
     with pytest.raises(DatasetError, match=text):
-        CertificationRequest.build(model, suite=SUITE, dataset=(X, y), artifacts=store)
+        build_request(model, suite=SUITE, dataset=(X, y), artifacts=store)

@@ -16,6 +16,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from myia_sdk.certification.admission import build_request
 from myia_sdk.certification.data.artifacts import ArtifactStore
 from myia_sdk.certification.models.adapters import load_model
 from myia_sdk.certification.models.sklearn import load_estimator
@@ -42,7 +43,7 @@ def store(tmp_path):
 @pytest.fixture
 def build(store, tmp_path):
     def submit(model=MODEL, *, suite=SUITE, dataset=(X, Y), **options):
-        return CertificationRequest.build(
+        return build_request(
             model, suite=suite, dataset=dataset, artifacts=store, **options
         )
 

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
+from myia_sdk.certification.admission import build_request
 from myia_sdk.certification.data.artifacts import ArtifactStore
-from myia_sdk.certification.request.request import CertificationRequest
 from myia_sdk.errors import MissingExtraError
 
 HEAVY = ["numpy", "pandas", "scipy", "sklearn", "skops", "onnxruntime", "pyarrow"]
@@ -38,7 +38,7 @@ def test_missing_skops_is_named(monkeypatch, tmp_path):
     model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
     monkeypatch.setitem(sys.modules, "skops.io", None)
     with pytest.raises(MissingExtraError, match=r"myia-sdk\[sklearn\]"):
-        CertificationRequest.build(
+        build_request(
             model,
             suite="classifier-baseline",
             dataset=(np.array([[0.0], [1.0]]), [0, 1]),

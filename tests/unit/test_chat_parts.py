@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from myia_sdk.certification.admission import build_request
 from myia_sdk.certification.checks.asking import Reply, answered, ask, ask_each, needs
 from myia_sdk.certification.checks.chat_abilities import schema_problem
 from myia_sdk.certification.checks.context import CheckContext, Measurement
@@ -316,13 +317,13 @@ def test_a_region_without_an_endpoint_is_refused_before_anything_is_queued(tmp_p
     }
     store = ArtifactStore(tmp_path)
     options = {"suite": "chat-baseline", "artifacts": store}
-    built = CertificationRequest.build(record, region="eu", **options)
+    built = build_request(record, region="eu", **options)
     assert built.model.url_in("eu") == "https://eu.example/v1"
     with pytest.raises(InvalidRequestError, match="no endpoint in region 'us'"):
-        CertificationRequest.build(record, region="us", **options)
+        build_request(record, region="us", **options)
     record["options"] = {"region_urls": {"eu": "https://me:secret@eu.example/v1"}}
     with pytest.raises(InvalidRequestError, match="credentials") as caught:
-        CertificationRequest.build(record, region="eu", **options)
+        build_request(record, region="eu", **options)
     assert "me:secret" not in str(caught.value)
 
 
@@ -334,9 +335,9 @@ def test_a_limit_of_the_cost_needs_a_price(tmp_path):
         "parameters": {"max_cost": 0.5},
     }
     with pytest.raises(InvalidRequestError, match=r"max_cost is 0\.5.*prices"):
-        CertificationRequest.build(record, **options)
+        build_request(record, **options)
     record["options"] = {"prices": {"prompt": 1.0, "completion": 2.0}}
-    assert CertificationRequest.build(record, **options).parameters["max_cost"] == 0.5
+    assert build_request(record, **options).parameters["max_cost"] == 0.5
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Everything that can be known to be wrong before a job is made.
 
-Builds a `CertificationRequest`. Model and data are stored only when all of it was
-found valid, so a refused submission leaves nothing behind.
+Model and data are stored only when all of it was found valid.
 """
 
 from __future__ import annotations
@@ -14,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from myia_sdk.certification.request.parameters import require_parameters
 from myia_sdk.certification.request.records import JSON, json_safe
-from myia_sdk.certification.request.references import DatasetRef, ModelRef
+from myia_sdk.certification.request.references import (
+    ENDPOINT_FAMILIES,
+    DatasetRef,
+    ModelRef,
+)
 from myia_sdk.certification.request.request import CertificationRequest
 from myia_sdk.certification.suites.suites import Suite, list_suites, load_suite
 from myia_sdk.certification.traffic.budget import price_of
@@ -26,11 +29,8 @@ if TYPE_CHECKING:
     from myia_sdk.certification.models.estimators import EstimatorModel
     from myia_sdk.certification.models.onnx import OnnxModel
 
-#: Families whose suites measure on the user's data.
-_MEASURED_ON_DATA = frozenset({"classifier", "regressor"})
 
-
-class _Candidate:
+class Candidate:
     """A model that was found acceptable and is not stored yet."""
 
     def __init__(
@@ -75,19 +75,50 @@ def build_request(
     artifacts: ArtifactStore,
     dataset: object = None,
     region: str | None = None,
-    parameters: Mapping[str, object],
+    parameters: Mapping[str, object] | None = None,
     name: str | None = None,
     plugins: tuple[str, ...] = (),
 ) -> CertificationRequest:
-    """Check a submission and store what it needs; see `CertificationRequest.build`."""
+    """Check everything that can be checked now, and store model and data.
+
+    Parameters
+    ----------
+    model : estimator, path, ModelRef or mapping
+        A fitted scikit-learn estimator, a ``.skops`` or ``.onnx`` file, or a
+        reference, for endpoints and factories.
+    suite : str, path, mapping or Suite
+        Name of a suite, a TOML file, or the suite's own object.
+    artifacts : ArtifactStore
+        Where model and data are stored, once everything was found valid.
+    dataset : Dataset, tuple, mapping or DatasetRef, optional
+        The test data: ``(X, y)``, ``(frame, "target column")``, a mapping with the
+        keys ``X y train sensitive``, or a `Dataset`.
+    region : str, optional
+        Region of the endpoint.
+    parameters : mapping, optional
+        See the request's attribute of this name. ``baseline`` may be whatever
+        ``model`` may be; it is stored too.
+    name : str, optional
+        How the model is called; the estimator's class or the file's name if not
+        given.
+    plugins : tuple of str, optional
+        Modules that hold checks and factories of the user.
+
+    Raises
+    ------
+    ModelRejectedError, DatasetError, UnknownSuiteError, SuiteError
+    InvalidRequestError
+        What is wrong, with the value and what to do. Nothing was stored.
+    """
+    parameters = parameters or {}
     _require_text(region, "region")
     _require_text(name, "name")
     chosen = _resolve_suite(suite, parameters, plugins)
-    candidate = _accept_model(model, name)
+    candidate = accept_model(model, name)
     _require_fit(chosen, candidate)
     if candidate.reference is not None:
         candidate.reference.url_in(region or candidate.reference.region)
-        price_of(candidate.reference, chosen, parameters)
+        price_of(candidate.reference, chosen.prices, parameters)
     data = _accept_dataset(dataset, chosen, candidate)
     baseline = _accept_baseline(parameters, chosen, data)
     stored = (
@@ -106,7 +137,7 @@ def build_request(
 
 def _parameters_field(
     parameters: Mapping[str, object],
-    baseline: _Candidate | None,
+    baseline: Candidate | None,
     artifacts: ArtifactStore,
 ) -> dict[str, JSON]:
     record = {
@@ -119,11 +150,11 @@ def _parameters_field(
 
 def _accept_baseline(
     parameters: Mapping[str, object], suite: Suite, data: Dataset | DatasetRef | None
-) -> _Candidate | None:
+) -> Candidate | None:
     given = parameters.get("baseline")
     if given is None:
         return None
-    candidate = _accept_model(given, None)
+    candidate = accept_model(given, None)
     _require_fit(suite, candidate)
     if data is not None and not isinstance(data, DatasetRef):
         from myia_sdk.certification.admission.validation import require_valid
@@ -153,11 +184,12 @@ def _suite_field(given: object, chosen: Suite) -> str | dict[str, JSON]:
     )
 
 
-def _accept_model(model: object, name: str | None) -> _Candidate:
+def accept_model(model: object, name: str | None = None) -> Candidate:
+    """Check a model, whatever it is given as; nothing is stored yet."""
     if isinstance(model, ModelRef):
-        return _Candidate(model if name is None else replace(model, name=name))
+        return Candidate(model if name is None else replace(model, name=name))
     if isinstance(model, Mapping):
-        return _Candidate(ModelRef.from_record(dict(model)))
+        return Candidate(ModelRef.from_record(dict(model)))
     if isinstance(model, str | os.PathLike):
         return _accept_file(Path(model), name)
     if model is None:
@@ -170,16 +202,14 @@ def _accept_model(model: object, name: str | None) -> _Candidate:
     return _accept_estimator(model, dump_estimator(model), name)
 
 
-def _accept_estimator(
-    estimator: object, content: bytes, name: str | None
-) -> _Candidate:
+def _accept_estimator(estimator: object, content: bytes, name: str | None) -> Candidate:
     from myia_sdk.certification.models.estimators import EstimatorModel, family_of
 
     live = EstimatorModel(estimator, family_of(estimator))
-    return _Candidate(None, content=content, estimator=estimator, live=live, name=name)
+    return Candidate(None, content=content, estimator=estimator, live=live, name=name)
 
 
-def _accept_file(path: Path, name: str | None) -> _Candidate:
+def _accept_file(path: Path, name: str | None) -> Candidate:
     from myia_sdk.certification.models.sklearn import (
         PICKLE_SUFFIXES,
         load_estimator,
@@ -204,7 +234,7 @@ def _accept_file(path: Path, name: str | None) -> _Candidate:
         from myia_sdk.certification.models.onnx import accept_file
 
         reference, live = accept_file(path, name)
-        return _Candidate(reference, content=content, live=live)
+        return Candidate(reference, content=content, live=live)
     if path.suffix.lower() != ".skops":
         raise ModelRejectedError(
             f"The model file {path} has the suffix {path.suffix!r}; "
@@ -213,7 +243,7 @@ def _accept_file(path: Path, name: str | None) -> _Candidate:
     return _accept_estimator(load_estimator(content), content, name or path.stem)
 
 
-def _require_fit(suite: Suite, candidate: _Candidate) -> None:
+def _require_fit(suite: Suite, candidate: Candidate) -> None:
     family = candidate.family
     if family is None:
         raise InvalidRequestError(
@@ -230,10 +260,10 @@ def _require_fit(suite: Suite, candidate: _Candidate) -> None:
 
 
 def _accept_dataset(
-    dataset: object, suite: Suite, candidate: _Candidate
+    dataset: object, suite: Suite, candidate: Candidate
 ) -> Dataset | DatasetRef | None:
     if dataset is None:
-        if suite.kind in _MEASURED_ON_DATA:
+        if suite.kind not in ENDPOINT_FAMILIES:
             raise DatasetError(
                 f"Suite {suite.id!r} measures on data; give dataset=(X_test, y_test)."
             )
@@ -246,7 +276,7 @@ def _accept_dataset(
     from myia_sdk.certification.data.datasets import Dataset as _Dataset
 
     data = _Dataset.of(dataset)
-    if suite.kind in _MEASURED_ON_DATA:
+    if suite.kind not in ENDPOINT_FAMILIES:
         require_valid(data, suite.kind, candidate.live)
     return data
 

@@ -14,11 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from myia_sdk.certification.request.references import (
-    DatasetRef,
-    ModelRef,
-    require_digest,
-)
+from myia_sdk.certification.request.references import DatasetRef, require_digest
 from myia_sdk.errors import (
     ArtifactCorruptedError,
     ArtifactNotFoundError,
@@ -117,21 +113,6 @@ class ArtifactStore:
         if not cached.exists() or _hash_file(cached) != cached.name:
             _write_file(cached, self.read_bytes(digest))
         return cached
-
-    def put_model(self, estimator: object, *, name: str | None = None) -> ModelRef:
-        """Store a fitted scikit-learn estimator as skops and return its reference.
-
-        Raises
-        ------
-        ModelRejectedError
-            The estimator is not fitted, or holds types that are not accepted.
-        MissingExtraError
-            scikit-learn or skops is not installed.
-        """
-        from myia_sdk.certification.models.sklearn import dump_estimator, reference
-
-        content = dump_estimator(estimator)
-        return reference(estimator, self.put_bytes(content), name)
 
     def put_dataset(self, dataset: Dataset) -> DatasetRef:
         """Store a dataset as Parquet and return its reference.

@@ -29,6 +29,8 @@ MODEL_KINDS: tuple[str, ...] = get_args(ModelKind)
 #: What a model does and a suite measures.
 Family = Literal["classifier", "regressor", "chat", "embedding"]
 FAMILIES: tuple[str, ...] = get_args(Family)
+#: Families that are asked over a network; suites of the others measure on data.
+ENDPOINT_FAMILIES = frozenset({"chat", "embedding"})
 
 _REQUIRED: dict[str, tuple[str, ...]] = {
     "sklearn": ("artifact",),

@@ -16,8 +16,6 @@ from myia_sdk.errors import InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.data.artifacts import ArtifactStore
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificationRequest:
@@ -90,60 +88,3 @@ class CertificationRequest:
         reader.refuse_rest()
         require_parameters(request.parameters)
         return request
-
-    @classmethod
-    def build(
-        cls,
-        model: object,
-        *,
-        suite: object,
-        artifacts: ArtifactStore,
-        dataset: object = None,
-        region: str | None = None,
-        parameters: Mapping[str, object] | None = None,
-        name: str | None = None,
-        plugins: tuple[str, ...] = (),
-    ) -> CertificationRequest:
-        """Check everything that can be checked now, and store model and data.
-
-        Parameters
-        ----------
-        model : estimator, path, ModelRef or mapping
-            A fitted scikit-learn estimator, a ``.skops`` or ``.onnx`` file, or a
-            reference, for endpoints and factories.
-        suite : str, path, mapping or Suite
-            Name of a suite, a TOML file, or the suite's own object.
-        artifacts : ArtifactStore
-            Where model and data are stored, once everything was found valid.
-        dataset : Dataset, tuple, mapping or DatasetRef, optional
-            The test data: ``(X, y)``, ``(frame, "target column")``, a mapping with the
-            keys ``X y train sensitive``, or a `Dataset`.
-        region : str, optional
-            Region of the endpoint.
-        parameters : mapping, optional
-            See the attribute of this name. ``baseline`` may be whatever ``model`` may
-            be; it is stored too.
-        name : str, optional
-            How the model is called; the estimator's class or the file's name if not
-            given.
-        plugins : tuple of str, optional
-            Modules that hold checks and factories of the user.
-
-        Raises
-        ------
-        ModelRejectedError, DatasetError, UnknownSuiteError, SuiteError
-        InvalidRequestError
-            What is wrong, with the value and what to do. Nothing was stored.
-        """
-        from myia_sdk.certification.admission.admission import build_request
-
-        return build_request(
-            model,
-            suite=suite,
-            artifacts=artifacts,
-            dataset=dataset,
-            region=region,
-            parameters=parameters or {},
-            name=name,
-            plugins=plugins,
-        )

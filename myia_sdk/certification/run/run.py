@@ -14,6 +14,7 @@ from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.checks.record import CheckRecord
 from myia_sdk.certification.diagnosis.diagnosis import diagnose
 from myia_sdk.certification.request.records import JSON, json_safe
+from myia_sdk.certification.request.references import ENDPOINT_FAMILIES
 from myia_sdk.certification.traffic.budget import Budget, BudgetExceededError
 from myia_sdk.certification.traffic.retries import RetryPolicy
 from myia_sdk.certification.traffic.traffic import at_once, concurrency_of
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from myia_sdk.certification.suites.specs import CheckSpec
     from myia_sdk.certification.suites.suites import Suite
 
-ENDPOINT_FAMILIES = frozenset({"chat", "embedding"})
 _QUALITY_ISSUE = "QUALITY_ISSUE"
 _TRACEBACK_FRAMES = 10
 
@@ -223,9 +223,3 @@ def _line(record: CheckRecord) -> str:
         f"{record.outcome.value:<7} {record.id} ({record.duration_ms:.0f} ms): "
         f"{record.message}"
     )
-
-
-def integer_parameter(parameters: Mapping[str, JSON], key: str, default: int) -> int:
-    """Return a parameter of the request that is an integer."""
-    value = parameters.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else default

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from myia_sdk.certification.request.records import JSON
     from myia_sdk.certification.request.references import ModelRef
-    from myia_sdk.certification.suites.suites import Suite
 
 _PER_MILLION = 1_000_000
 
@@ -61,23 +60,23 @@ class Price:
 
 
 def price_of(
-    model: ModelRef, suite: Suite, parameters: Mapping[str, object]
+    model: ModelRef, prices: Mapping[str, float], parameters: Mapping[str, object]
 ) -> Price | None:
-    """Return the price of a model: its own option ``prices``, else the suite's.
+    """Return the price of a model: its own option ``prices``, else those given.
 
     Raises
     ------
     InvalidRequestError
         A limit of the cost is given but no price, so that it could stop nothing.
     """
-    prices: Any = model.options.get("prices") or suite.prices
-    if not prices and parameters.get("max_cost") is not None:
+    found: Any = model.options.get("prices") or prices
+    if not found and parameters.get("max_cost") is not None:
         raise InvalidRequestError(
             f"max_cost is {parameters['max_cost']}, but the price of the model is not "
             "known; give options={'prices': {'prompt': ..., 'completion': ...}} of the "
             "model, or prices of the suite, per million tokens."
         )
-    return Price(**prices) if prices else None
+    return Price(**found) if found else None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,0 +1,175 @@
+"""What a run needs before its first check: suite, model, data, baseline, budget."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, cast
+
+from myia_sdk.certification.data.samples import SampleLog
+from myia_sdk.certification.diagnosis.diagnosis import diagnose
+from myia_sdk.certification.models.adapters import load_model
+from myia_sdk.certification.request.references import ENDPOINT_FAMILIES, ModelRef
+from myia_sdk.certification.run.run import Run
+from myia_sdk.certification.suites.suites import Suite, load_suite
+from myia_sdk.certification.traffic.budget import Budget, price_of
+from myia_sdk.errors import (
+    DatasetError,
+    MyiaError,
+    PermanentCertificationError,
+    SuiteError,
+    TransientCertificationError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from myia_sdk.certification.data.artifacts import ArtifactStore
+    from myia_sdk.certification.data.datasets import Dataset
+    from myia_sdk.certification.models.protocols import Model
+    from myia_sdk.certification.request.request import CertificationRequest
+
+
+@contextmanager
+def prepared_run(
+    request: CertificationRequest,
+    *,
+    artifacts: ArtifactStore | None,
+    secrets: Mapping[str, str] | None,
+    log: Callable[[str], None],
+    pace: Callable[[], float],
+    plugins: tuple[str, ...],
+    model: Model | None,
+) -> Iterator[Run]:
+    """Load what the checks of a request share; see `run_suite`.
+
+    A model that was loaded here is closed at the end.
+    """
+    suite = _suite_of(request, plugins)
+    loaded = model or _load_model(request.model, request, artifacts, secrets, plugins)
+    with ExitStack() as stack:
+        if model is None:
+            stack.callback(loaded.close)
+        stack.enter_context(_one_thread(suite))
+        if loaded.family != suite.kind:
+            raise SuiteError(
+                f"Suite {suite.id!r} is for models of kind {suite.kind!r}, "
+                f"but the model is a {loaded.family}."
+            )
+        yield Run(
+            request=request,
+            suite=suite,
+            model=loaded,
+            dataset=_dataset_of(request, suite, artifacts, loaded),
+            baseline=_baseline_of(request, artifacts, secrets, plugins),
+            seed=_seed_of(request, suite),
+            budget=_budget_of(request, suite),
+            sample_log=SampleLog(hidden=(secrets or {}).values()),
+            log=log,
+            pace=pace,
+        )
+
+
+def _one_thread(suite: Suite) -> AbstractContextManager[object]:
+    """Keep numeric libraries to one thread while a model of this process is measured.
+
+    Jobs share the worker's processors; libraries that each start a thread per
+    processor slow one another down a hundredfold, and add in another order each time.
+    """
+    if suite.kind in ENDPOINT_FAMILIES:
+        return nullcontext()
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return nullcontext()
+    limits: AbstractContextManager[object] = threadpool_limits(1)
+    return limits
+
+
+def _suite_of(request: CertificationRequest, plugins: tuple[str, ...]) -> Suite:
+    suite = load_suite(_without_path(request.suite), plugins)
+    overrides: Any = request.parameters.get("checks") or {}
+    return suite.with_overrides(overrides)
+
+
+def _without_path(suite: object) -> object:
+    """Refuse a path in a request: the submitter's files are not the worker's."""
+    if isinstance(suite, str) and (suite.endswith(".toml") or "/" in suite):
+        raise SuiteError(
+            f"The request names the suite file {suite!r}; send the suite's object "
+            "(build_request does) or the name of a built-in suite."
+        )
+    return suite
+
+
+def _baseline_of(
+    request: CertificationRequest,
+    artifacts: ArtifactStore | None,
+    secrets: Mapping[str, str] | None,
+    plugins: tuple[str, ...],
+) -> Model | None:
+    record = request.parameters.get("baseline")
+    if record is None:
+        return None
+    reference = ModelRef.from_record(record)
+    return _load_model(reference, request, artifacts, secrets, plugins)
+
+
+def _load_model(
+    reference: ModelRef,
+    request: CertificationRequest,
+    artifacts: ArtifactStore | None,
+    secrets: Mapping[str, str] | None,
+    plugins: tuple[str, ...],
+) -> Model:
+    try:
+        return load_model(
+            reference, artifacts, secrets, region=request.region, plugins=plugins
+        )
+    except MyiaError:
+        raise
+    except Exception as exc:
+        diagnosis = diagnose(exc)
+        kind = (
+            TransientCertificationError
+            if diagnosis.temporary
+            else PermanentCertificationError
+        )
+        raise kind(
+            f"The model {reference.name!r} could not be loaded: "
+            f"{type(exc).__name__}: {exc}",
+            category=diagnosis.category.value,
+        ) from exc
+
+
+def _dataset_of(
+    request: CertificationRequest,
+    suite: Suite,
+    artifacts: ArtifactStore | None,
+    model: Model,
+) -> Dataset | None:
+    """Read the data and check them again: a request may come from anywhere."""
+    if request.dataset is None or artifacts is None:
+        if suite.kind in ENDPOINT_FAMILIES:
+            return None
+        raise DatasetError(
+            f"Suite {suite.id!r} measures on data; give dataset=(X_test, y_test)."
+        )
+    dataset = artifacts.get_dataset(request.dataset)
+    if suite.kind not in ENDPOINT_FAMILIES:
+        from myia_sdk.certification.admission.validation import require_valid
+
+        tabular: Any = model
+        require_valid(dataset, suite.kind, tabular, probe=False)
+    return dataset
+
+
+def _budget_of(request: CertificationRequest, suite: Suite) -> Budget:
+    limit: Any = request.parameters.get("max_cost")
+    price = price_of(request.model, suite.prices, request.parameters)
+    return Budget(price=price, max_cost=limit)
+
+
+def _seed_of(request: CertificationRequest, suite: Suite) -> int:
+    value = request.parameters.get("seed")
+    is_given = isinstance(value, int) and not isinstance(value, bool)
+    return cast("int", value) if is_given else suite.seed
