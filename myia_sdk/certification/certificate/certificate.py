@@ -6,27 +6,19 @@ library of ours to be verified; `Certificate.verify` is one way among several.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from myia_sdk.certification.certificate.claims import Claims
 from myia_sdk.certification.certificate.envelope import (
     Envelope,
     envelope_of,
     parse_object,
 )
 from myia_sdk.certification.certificate.revocation import RevocationList
-from myia_sdk.certification.certificate.statement import (
-    EXTENSION,
-    PAYLOAD_TYPE,
-    RESULTS,
-    build_statement,
-    read_moment,
-)
+from myia_sdk.certification.certificate.statement import PAYLOAD_TYPE, build_statement
 from myia_sdk.certification.certificate.subjects import Subject
 from myia_sdk.certification.certificate.verification import (
     Verification,
@@ -35,14 +27,16 @@ from myia_sdk.certification.certificate.verification import (
     require_unrevoked,
     require_validity,
 )
-from myia_sdk.certification.request.records import JSON, json_safe
 from myia_sdk.certification.verdict.verdict import Verdict
-from myia_sdk.errors import CertificateError, NotCertifiedError, WrongPredicateError
+from myia_sdk.errors import CertificateError, NotCertifiedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from myia_sdk.certification.certificate.keys import PublicKey
     from myia_sdk.certification.certificate.signing import Signer
     from myia_sdk.certification.report.report import Report
+    from myia_sdk.certification.request.records import JSON
 
 #: The original system's validity of a certification.
 DEFAULT_VALIDITY = timedelta(days=7)
@@ -50,15 +44,14 @@ DEFAULT_VALIDITY = timedelta(days=7)
 _BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(Claims):
     """A signed verdict about a subject, with an expiry.
 
     The properties show what the certificate *claims*; only `verify` says whether to
     believe it.
     """
 
-    envelope: Envelope
+    __slots__ = ()
 
     @classmethod
     def issue(
@@ -172,66 +165,6 @@ class Certificate:
             expires_at=expires_at,
         )
 
-    @property
-    def id(self) -> str:
-        """SHA-256 of the signed bytes, hexadecimal."""
-        return hashlib.sha256(self.envelope.payload).hexdigest()
-
-    @property
-    def statement(self) -> dict[str, object]:
-        """The in-toto statement, unverified."""
-        return self.envelope.payload_object()
-
-    @property
-    def verdict(self) -> Verdict:
-        """The claimed verdict; read from the result, which everyone understands."""
-        result = self._predicate().get("result")
-        for verdict, written in RESULTS.items():
-            if result == written:
-                return verdict
-        known = ", ".join(RESULTS.values())
-        raise WrongPredicateError(
-            f"The certificate's result is {result!r}; it must be one of {known}."
-        )
-
-    @property
-    def subjects(self) -> tuple[Subject, ...]:
-        """What the certificate claims to be about."""
-        entries = self.statement.get("subject")
-        found = [
-            _subject(entry) for entry in (entries if isinstance(entries, list) else ())
-        ]
-        return tuple(subject for subject in found if subject is not None)
-
-    @property
-    def descriptor(self) -> dict[str, JSON] | None:
-        """The description whose digest is the subject, for an endpoint."""
-        value = self.extension.get("subjectDescriptor")
-        if not isinstance(value, Mapping):
-            return None
-        return {str(key): json_safe(item) for key, item in value.items()}
-
-    @property
-    def job_id(self) -> str | None:
-        """The job that the certificate claims to come from."""
-        value = self.extension.get("jobId")
-        return value if isinstance(value, str) else None
-
-    @property
-    def issued_at(self) -> datetime | None:
-        """Claimed time of issue."""
-        return read_moment(self.extension.get("issuedOn"))
-
-    @property
-    def expires_at(self) -> datetime | None:
-        """Claimed end of validity."""
-        return read_moment(self.extension.get("expiresOn"))
-
-    @property
-    def is_development(self) -> bool:
-        """Whether the issuer says that a development key signed."""
-        return self.extension.get("assuranceLevel") == "development"
-
     def to_record(self) -> dict[str, JSON]:
         """Return the JSON object of the envelope."""
         return self.envelope.to_record()
@@ -279,23 +212,3 @@ class Certificate:
                 f"The certificate {str(path)!r} cannot be read: {exc.strerror}."
             ) from exc
         return cls.from_json(content)
-
-    def _predicate(self) -> Mapping[str, object]:
-        predicate = self.statement.get("predicate")
-        return predicate if isinstance(predicate, Mapping) else {}
-
-    @property
-    def extension(self) -> Mapping[str, object]:
-        """The extension object of the predicate, empty when there is none."""
-        extension = self._predicate().get(EXTENSION)
-        return extension if isinstance(extension, Mapping) else {}
-
-
-def _subject(entry: object) -> Subject | None:
-    if not isinstance(entry, Mapping):
-        return None
-    digest = entry.get("digest")
-    value = digest.get("sha256") if isinstance(digest, Mapping) else None
-    if not isinstance(value, str):
-        return None
-    return Subject(name=str(entry.get("name", "")), sha256=value)

@@ -22,7 +22,7 @@ from myia_sdk.errors import (
 )
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.certificate.certificate import Certificate
+    from myia_sdk.certification.certificate.claims import Claims
     from myia_sdk.certification.certificate.keys import PublicKey
 
 #: How far the clocks of issuer and verifier may differ.
@@ -53,7 +53,7 @@ class Verification:
         return self.verdict is Verdict.CERTIFIED
 
 
-def require_predicate(certificate: Certificate) -> None:
+def require_predicate(certificate: Claims) -> None:
     """Refuse what is no test result, or contradicts itself."""
     if certificate.envelope.payload_type not in _PAYLOAD_TYPES:
         raise WrongPredicateError(
@@ -85,7 +85,7 @@ def require_predicate(certificate: Certificate) -> None:
             )
 
 
-def require_subject(certificate: Certificate, presented: Subject) -> None:
+def require_subject(certificate: Claims, presented: Subject) -> None:
     """Refuse a certificate about another model than the one presented."""
     claimed = certificate.subjects
     if presented.sha256 not in {subject.sha256 for subject in claimed}:
@@ -97,9 +97,7 @@ def require_subject(certificate: Certificate, presented: Subject) -> None:
         )
 
 
-def require_validity(
-    certificate: Certificate, now: datetime
-) -> tuple[datetime, datetime]:
+def require_validity(certificate: Claims, now: datetime) -> tuple[datetime, datetime]:
     """Return when it was issued and expires; refuse it outside of that time."""
     issued_at, expires_at = certificate.issued_at, certificate.expires_at
     if issued_at is None or expires_at is None:
@@ -121,7 +119,7 @@ def require_validity(
 
 
 def require_unrevoked(
-    certificate: Certificate, key: PublicKey, revoked: RevocationList
+    certificate: Claims, key: PublicKey, revoked: RevocationList
 ) -> None:
     """Refuse a certificate that was withdrawn, or whose key or subject was."""
     identifiers = [

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from myia_sdk.certification.traffic.effort import (
-    ANSWER_TOKENS,
-    QUESTION_TOKENS,
-    Effort,
-)
+from myia_sdk.certification.traffic.effort import ANSWER_TOKENS, QUESTION_TOKENS, Effort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

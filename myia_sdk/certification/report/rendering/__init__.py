@@ -15,7 +15,7 @@ from myia_sdk.errors import CertificationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from myia_sdk.certification.report.report import Report
+    from myia_sdk.certification.verdict.findings import Findings
 
 __all__ = [
     "FORMATS",
@@ -28,13 +28,13 @@ __all__ = [
 ]
 
 
-def to_json(report: Report) -> str:
+def to_json(report: Findings) -> str:
     """Return the report's record as indented JSON."""
     return json.dumps(report.to_record(), indent=2, ensure_ascii=False) + "\n"
 
 
 #: Renderers by the name of their format, as the command line takes it.
-FORMATS: Mapping[str, Callable[[Report], str]] = MappingProxyType(
+FORMATS: Mapping[str, Callable[[Findings], str]] = MappingProxyType(
     {
         "text": to_text,
         "html": to_html,
@@ -45,7 +45,7 @@ FORMATS: Mapping[str, Callable[[Report], str]] = MappingProxyType(
 )
 
 
-def render(report: Report, form: str = "text") -> str:
+def render(report: Findings, form: str = "text") -> str:
     """Render a report.
 
     Parameters

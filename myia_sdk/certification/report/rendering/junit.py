@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from myia_sdk.certification.checks.record import CheckRecord
-    from myia_sdk.certification.report.report import Report
+    from myia_sdk.certification.verdict.findings import Findings
 
 #: What XML 1.0 cannot hold, however it is written.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def to_junit(report: Report) -> str:
+def to_junit(report: Findings) -> str:
     """Render a report as one JUnit test suite, a test case for each check.
 
     Warnings pass, with a note; checks that could not be measured are errors.

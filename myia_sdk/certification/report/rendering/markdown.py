@@ -10,13 +10,13 @@ from myia_sdk.certification.report.rendering import wording
 
 if TYPE_CHECKING:
     from myia_sdk.certification.checks.record import CheckRecord
-    from myia_sdk.certification.report.report import Report
+    from myia_sdk.certification.verdict.findings import Findings
 
 _HEADER = ("", "Check", "Severity", "Value", "95 % interval", "Threshold", "Message")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~])")
 
 
-def to_markdown(report: Report) -> str:
+def to_markdown(report: Findings) -> str:
     """Render a report as Markdown: the facts, a table of checks, what to do.
 
     Parameters

@@ -10,7 +10,7 @@ from myia_sdk.colors import OUTCOME_COLORS, VERDICT_COLORS, text_color_on
 
 if TYPE_CHECKING:
     from myia_sdk.certification.checks.record import CheckRecord
-    from myia_sdk.certification.report.report import Report
+    from myia_sdk.certification.verdict.findings import Findings
 
 _HEADER = (
     "Outcome",
@@ -46,7 +46,7 @@ article.myia-report table td.words { min-width: 13rem; overflow-wrap: anywhere; 
 """
 
 
-def to_html(report: Report) -> str:
+def to_html(report: Findings) -> str:
     """Render a report as an HTML page that needs nothing else.
 
     Parameters
@@ -64,7 +64,7 @@ def to_html(report: Report) -> str:
     )
 
 
-def to_fragment(report: Report) -> str:
+def to_fragment(report: Findings) -> str:
     """Render a report as a piece of HTML, for a notebook's output."""
     verdict = report.verdict.value
     mark = _mark(wording.VERDICT_WORDS[report.verdict], VERDICT_COLORS[verdict])

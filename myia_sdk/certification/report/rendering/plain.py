@@ -8,10 +8,10 @@ from myia_sdk.certification.report.rendering import wording
 
 if TYPE_CHECKING:
     from myia_sdk.certification.checks.record import CheckRecord
-    from myia_sdk.certification.report.report import Report
+    from myia_sdk.certification.verdict.findings import Findings
 
 
-def to_text(report: Report) -> str:
+def to_text(report: Findings) -> str:
     """Render a report as plain text, one block a check.
 
     Parameters

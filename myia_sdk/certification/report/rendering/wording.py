@@ -12,7 +12,7 @@ from myia_sdk.certification.verdict.verdict import Verdict
 if TYPE_CHECKING:
     from myia_sdk.certification.checks.record import CheckRecord
     from myia_sdk.certification.checks.thresholds import Threshold
-    from myia_sdk.certification.report.report import Report
+    from myia_sdk.certification.verdict.findings import Findings
 
 #: A sign beside each outcome, so that colour is never the only cue.
 SIGNS = {
@@ -88,13 +88,13 @@ def duration(milliseconds: float) -> str:
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
 
 
-def model_name(report: Report) -> str:
+def model_name(report: Findings) -> str:
     """Name of the model, with its region if there is one."""
     name = str(report.model.get("name") or "model")
     return f"{name} in {report.region}" if report.region else name
 
 
-def headline(report: Report) -> str:
+def headline(report: Findings) -> str:
     """Verdict, score and rating in a few words."""
     return (
         f"{VERDICT_WORDS[report.verdict]}, "
@@ -102,7 +102,7 @@ def headline(report: Report) -> str:
     )
 
 
-def facts(report: Report) -> list[tuple[str, str]]:
+def facts(report: Findings) -> list[tuple[str, str]]:
     """List what identifies the report, as pairs of name and value."""
     counted = {outcome: len(report.with_outcome(outcome)) for outcome in Outcome}
     pairs = [
@@ -120,7 +120,7 @@ def facts(report: Report) -> list[tuple[str, str]]:
     return [(name, value) for name, value in pairs if value]
 
 
-def _usage(report: Report) -> str:
+def _usage(report: Findings) -> str:
     usage = report.usage or {}
     words = {
         "requests": "requests",
