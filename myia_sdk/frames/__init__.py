@@ -193,6 +193,7 @@ from myia_sdk.frames.checks import (
 )
 from myia_sdk.frames.columns import Column
 from myia_sdk.frames.events import EVENT_COLUMNS, LOG_COLUMNS, events_frame, logs_frame
+from myia_sdk.frames.export import write_csv
 from myia_sdk.frames.jobs import (
     BATCH_COLUMNS,
     JOB_COLUMNS,
@@ -235,6 +236,7 @@ __all__ = [
     "samples_frame",
     "schedulers_frame",
     "workers_frame",
+    "write_csv",
 ]
 
 #: Columns of each frame, by its function.

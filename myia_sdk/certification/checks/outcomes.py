@@ -1,4 +1,4 @@
-"""The words of a report: outcomes, severities, verdicts."""
+"""What a check may find, and how much it matters."""
 
 from __future__ import annotations
 

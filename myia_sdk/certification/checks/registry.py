@@ -1,9 +1,4 @@
-"""Checks: one measured statement about a model each.
-
-A check is a function from a `CheckContext` to a `Measurement`, registered with
-`check`. The built-in ones live in the modules of this package, one per family; those
-of users are found through the entry points ``myia_sdk.checks`` and ``MYIA_PLUGINS``.
-"""
+"""The checks there are: ours, those of entry points, those of ``MYIA_PLUGINS``."""
 
 from __future__ import annotations
 
@@ -29,7 +24,6 @@ if TYPE_CHECKING:
 
 #: Group of entry points whose modules register checks when imported.
 ENTRY_POINT_GROUP = "myia_sdk.checks"
-
 
 #: What `check` registers.
 CheckFunction = Callable[[CheckContext], Measurement]
@@ -87,8 +81,8 @@ def check(
     material : JSON, optional
         Prompts or data that belong to the check's identity.
     effort : callable, optional
-        Requests and tokens it asks of an endpoint, for estimates; `effort.sends`
-        makes one.
+        Requests and tokens it asks of an endpoint, for estimates; `sends` makes
+        one.
 
     Examples
     --------

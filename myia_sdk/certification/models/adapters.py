@@ -1,4 +1,7 @@
-"""Adapters: one module per library, imported when a model of its kind is loaded."""
+"""The adapter of each kind of model, imported only when one of its kind is loaded.
+
+Each adapter module has a function ``load(reference, surroundings) -> Model``.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ if TYPE_CHECKING:
 
     from myia_sdk.certification.data.artifacts import ArtifactStore
     from myia_sdk.certification.request.references import ModelRef
-
 
 #: Adapter module of each kind of model.
 ADAPTERS: dict[str, str] = {

@@ -1,8 +1,4 @@
-"""Adapters: one small protocol per family of models, one module per library.
-
-Each adapter module has a function ``load(reference, surroundings) -> Model``, found
-through `ADAPTERS` and imported only when a model of its kind is loaded.
-"""
+"""What models offer, one small protocol per family; what adapters may use."""
 
 from __future__ import annotations
 

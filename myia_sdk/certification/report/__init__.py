@@ -1,6 +1,7 @@
-"""Reports: what was measured and concluded, compared and shown in every format.
+"""Reports: from a request to one, compared, and shown in every format.
 
-Plain data; signing them is done in :mod:`myia_sdk.certification.certificate`.
+Signing them is done in :mod:`myia_sdk.certification.certificate`. The words that
+reports are written in are handed out here too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The checks of one run: what they need, how many at once, each an outcome.
+"""One run: what its checks need, how many go on at once, each an outcome.
 
 What the outcomes mean together is judged in :mod:`myia_sdk.certification.verdict`.
 """

@@ -1,6 +1,7 @@
 """Suites: versioned lists of checks with parameters, thresholds and a policy.
 
-The built-in ones are the TOML files beside these modules.
+The built-in ones are the TOML files beside these modules. What a check measures is its
+own business.
 """
 
 from __future__ import annotations

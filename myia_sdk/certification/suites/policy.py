@@ -98,7 +98,6 @@ class Policy:
 
 STANDARD = Policy()
 
-
 CLASSIC = Policy(
     name="classic",
     weights={"critical": 1.0, "major": 1.0, "minor": 1.0},
@@ -106,7 +105,6 @@ CLASSIC = Policy(
     critical_must_pass=False,
     unusable="failed",
 )
-
 
 POLICIES: dict[str, Policy] = {"standard": STANDARD, "classic": CLASSIC}
 

@@ -1,6 +1,6 @@
-"""From the outcomes of checks to score, rating, verdict and reasons.
+"""From the outcomes of checks to score, rating and verdict, with all they rest on.
 
-Policies are part of suites; what is done with a verdict is the report's.
+Policies are part of suites; how findings are shown and compared is the report's.
 """
 
 from __future__ import annotations
