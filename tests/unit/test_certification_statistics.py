@@ -9,8 +9,13 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from myia_sdk.certification.statistics import intervals as statistics
-from myia_sdk.certification.statistics import metrics
+from myia_sdk.certification.statistics import (
+    calibration,
+    fairness,
+    intervals,
+    metrics,
+    significance,
+)
 
 EXACT = {"rel": 1e-12, "abs": 1e-12}
 
@@ -19,7 +24,7 @@ EXACT = {"rel": 1e-12, "abs": 1e-12}
 @settings(max_examples=60, deadline=None)
 def test_wilson_agrees_with_statsmodels_and_scipy(n, data):
     hits = data.draw(st.integers(0, n))
-    found = statistics.wilson_interval(hits, n)
+    found = intervals.wilson_interval(hits, n)
     expected = proportion_confint(hits, n, alpha=0.05, method="wilson")
     assert found == pytest.approx(expected, **EXACT)
     scipy_interval = scipy.stats.binomtest(hits, n).proportion_ci(method="wilson")
@@ -29,25 +34,25 @@ def test_wilson_agrees_with_statsmodels_and_scipy(n, data):
 
 
 def test_wilson_s_outer_bounds_are_exact():
-    assert statistics.wilson_interval(0, 5).low == 0.0
-    assert statistics.wilson_interval(5, 5).high == 1.0
+    assert intervals.wilson_interval(0, 5).low == 0.0
+    assert intervals.wilson_interval(5, 5).high == 1.0
 
 
 def test_wilson_of_nothing_says_nothing():
-    assert statistics.wilson_interval(0, 0) == (0.0, 1.0)
+    assert intervals.wilson_interval(0, 0) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(
     ("hits", "n", "bound"), [(5, 5, 0.566), (7, 7, 0.646), (20, 20, 0.839)]
 )
 def test_wilson_bounds_of_the_design(hits, n, bound):
-    assert statistics.wilson_interval(hits, n).low == pytest.approx(bound, abs=5e-4)
+    assert intervals.wilson_interval(hits, n).low == pytest.approx(bound, abs=5e-4)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
 @settings(max_examples=60, deadline=None)
 def test_benjamini_hochberg_agrees(p_values):
-    found = statistics.benjamini_hochberg(np.array(p_values))
+    found = significance.benjamini_hochberg(np.array(p_values))
     assert found == pytest.approx(multipletests(p_values, method="fdr_bh")[1], **EXACT)
     assert found == pytest.approx(
         scipy.stats.false_discovery_control(p_values), **EXACT
@@ -61,13 +66,13 @@ def test_brier_and_its_skill_agree_with_sklearn():
         truth = np.concatenate([np.arange(classes), rng.integers(0, classes, 200)])[
             :200
         ]
-        assert statistics.brier_score(shares, truth) == pytest.approx(
+        assert calibration.brier_score(shares, truth) == pytest.approx(
             sk.brier_score_loss(
                 truth, shares, labels=range(classes), scale_by_half=False
             ),
             **EXACT,
         )
-        assert statistics.brier_skill(shares, truth) == pytest.approx(
+        assert calibration.brier_skill(shares, truth) == pytest.approx(
             sk.d2_brier_score(truth, shares, labels=range(classes)), **EXACT
         )
 
@@ -76,7 +81,7 @@ def test_calibration_error_by_hand():
     confidence = np.array([0.9, 0.9, 0.6, 0.6])
     right = np.array([True, False, True, True])
     # Two bins of two rows: |0.9 - 0.5| and |0.6 - 1.0|, each half of the rows.
-    assert statistics.expected_calibration_error(confidence, right) == pytest.approx(
+    assert calibration.expected_calibration_error(confidence, right) == pytest.approx(
         0.4
     )
 
@@ -90,7 +95,7 @@ def test_calibration_error_agrees_with_sklearns_curve():
     share, mean = calibration_curve(right, confidence, n_bins=15)
     count = np.histogram(confidence, np.linspace(0, 1, 16))[0]
     expected = np.sum(np.abs(share - mean) * count[count > 0]) / 3000
-    assert statistics.expected_calibration_error(confidence, right) == pytest.approx(
+    assert calibration.expected_calibration_error(confidence, right) == pytest.approx(
         expected, **EXACT
     )
 
@@ -101,7 +106,7 @@ def test_fairness_agrees_with_fairlearn(seed):
     rng = np.random.default_rng(seed)
     truth, guess = rng.random((2, 400)) < 0.4
     groups = rng.choice(["a", "b", "c"], 400)
-    found = statistics.group_fairness(truth, guess, groups)
+    found = fairness.group_fairness(truth, guess, groups)
     arguments = {"y_true": truth, "y_pred": guess, "sensitive_features": groups}
     assert found.parity_ratio == pytest.approx(
         fairlearn.demographic_parity_ratio(**arguments), **EXACT
@@ -114,7 +119,7 @@ def test_fairness_agrees_with_fairlearn(seed):
 def test_drop_of_a_slice_agrees_with_fishers_test():
     table = [[8, 12], [70, 10]]
     expected = scipy.stats.fisher_exact(table, alternative="less").pvalue
-    found = statistics.one_sided_drop_p(np.array([8]), np.array([20]), 78, 100)
+    found = significance.one_sided_drop_p(np.array([8]), np.array([20]), 78, 100)
     assert found[0] == pytest.approx(expected, **EXACT)
 
 
@@ -181,7 +186,7 @@ def test_regression_metrics_agree_with_sklearn(name, function):
 
 def test_bootstrap_agrees_with_scipys_within_its_error():
     values = np.random.default_rng(6).exponential(size=300)
-    found = statistics.bootstrap_mean(values, np.random.default_rng(7), 4000)
+    found = intervals.bootstrap_mean(values, np.random.default_rng(7), 4000)
     theirs = scipy.stats.bootstrap(
         (values,), np.mean, method="percentile", rng=8, n_resamples=4000
     ).confidence_interval
@@ -190,9 +195,9 @@ def test_bootstrap_agrees_with_scipys_within_its_error():
 
 def test_bootstrap_is_reproducible_and_independent_of_its_chunks(monkeypatch):
     values = np.random.default_rng(9).random(50)
-    whole = statistics.bootstrap_mean(values, np.random.default_rng(1), 200)
-    monkeypatch.setattr(statistics, "_CHUNK_ELEMENTS", 1000)
-    parts = statistics.bootstrap_mean(values, np.random.default_rng(1), 200)
+    whole = intervals.bootstrap_mean(values, np.random.default_rng(1), 200)
+    monkeypatch.setattr(intervals, "_CHUNK_ELEMENTS", 1000)
+    parts = intervals.bootstrap_mean(values, np.random.default_rng(1), 200)
     assert whole == parts
 
 

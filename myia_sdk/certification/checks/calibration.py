@@ -19,13 +19,13 @@ from myia_sdk.certification.checks.predictions import (
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.slices import find_slices
 from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.statistics.intervals import (
-    benjamini_hochberg,
+from myia_sdk.certification.statistics.calibration import (
     brier_score,
     brier_skill,
     calibration_bins,
     expected_calibration_error,
 )
+from myia_sdk.certification.statistics.significance import benjamini_hochberg
 
 _NO_PROBABILITIES = "The model gives no probabilities."
 

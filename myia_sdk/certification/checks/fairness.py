@@ -16,7 +16,7 @@ from myia_sdk.certification.checks.predictions import (
 )
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.statistics.intervals import Fairness, group_fairness
+from myia_sdk.certification.statistics.fairness import Fairness, group_fairness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

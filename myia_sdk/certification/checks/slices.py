@@ -18,7 +18,7 @@ from myia_sdk.certification.checks.predictions import (
 )
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.statistics.intervals import (
+from myia_sdk.certification.statistics.significance import (
     benjamini_hochberg,
     one_sided_drop_p,
 )

@@ -1,4 +1,6 @@
-"""Metrics and intervals: pure functions of arrays, each with its source.
+"""Metrics, intervals and their like: pure functions of arrays, each with its source.
 
-Thresholds and verdicts are elsewhere.
+Each agrees with scipy, statsmodels, scikit-learn or fairlearn to 1e-12, see the tests;
+they are here because those libraries are large, or need a loop where one array
+operation does. Thresholds and verdicts are elsewhere.
 """
