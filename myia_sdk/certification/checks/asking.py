@@ -29,7 +29,6 @@ _UNANSWERED = 0.1
 #: For endpoints that count no tokens: English has about four characters a token.
 _CHARACTERS_PER_TOKEN = 4
 
-
 #: Messages and parameters of one request.
 Question = tuple["str | Sequence[Mapping[str, JSON]]", "Mapping[str, JSON] | None"]
 

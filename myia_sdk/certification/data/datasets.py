@@ -15,7 +15,6 @@ from myia_sdk.errors import DatasetError
 if TYPE_CHECKING:
     import pandas as pd
 
-
 _TABLE_DIMENSIONS = 2
 #: (X, y) and (X, y, train).
 _TUPLE_LENGTHS = (2, 3)

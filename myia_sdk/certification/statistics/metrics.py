@@ -137,7 +137,6 @@ LABEL_METRICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "matthews_corrcoef": matthews,
 }
 
-
 #: A metric of fixed predictions, as a function of row weights.
 Weighted = Callable[[np.ndarray], np.ndarray]
 
