@@ -14,7 +14,8 @@ from myia_sdk.queue.jobs.job import FINISHED_STATES, JobState
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from myia_sdk.queue.store.read import Command, JobReader
+    from myia_sdk.queue.store.read import JobReader
+    from myia_sdk.queue.wire.commands import Command
 
 #: Where the ids of a state are. The line of a paused BullMQ 5 queue is ``paused``.
 STATE_KEYS: dict[JobState, tuple[str, ...]] = {

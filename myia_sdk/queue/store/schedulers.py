@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from myia_sdk.queue.store.read import Command
     from myia_sdk.queue.store.store import JobStore
+    from myia_sdk.queue.wire.commands import Command
 
 __all__ = ["JobScheduler", "JobSchedulers"]
 
