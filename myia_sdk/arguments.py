@@ -54,7 +54,7 @@ def to_patience(value: Seconds | None, name: str = "timeout") -> float | None:
 
 
 # Values of any type arrive from notebooks, whatever the annotations of callers say.
-def to_count(value: Any, name: str, *, least: int = 1, most: int | None = None) -> int:  # noqa: ANN401
+def to_count(value: Any, name: str, *, least: int = 1, most: int | None = None) -> int:
     """Return a whole number within bounds.
 
     Raises

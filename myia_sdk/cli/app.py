@@ -41,7 +41,7 @@ Json = Annotated[bool, typer.Option("--json", help="As JSON, for scripts.")]
 class ErrorGroup(TyperGroup):
     """Commands whose expected errors are one line, not a traceback."""
 
-    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 -- click's signature
+    def invoke(self, ctx: Any) -> Any:
         """Run the command; errors of ours end it with exit code 1."""
         try:
             return super().invoke(ctx)
@@ -164,7 +164,7 @@ def _how_many(widths: list[int], room: int) -> int:
     return len(widths)
 
 
-def _cell(value: Any) -> str:  # noqa: ANN401 -- a cell of any dtype
+def _cell(value: Any) -> str:
     import pandas as pd
 
     if value is None or value is pd.NA or value is pd.NaT or value != value:  # noqa: PLR0124 -- NaN

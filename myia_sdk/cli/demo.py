@@ -140,7 +140,7 @@ def make_exhibits() -> tuple[Exhibit, ...]:
     except ImportError as error:
         raise MissingExtraError("sklearn", "the demonstration") from error
 
-    def split(loader: Any) -> Any:  # noqa: ANN401 -- scikit-learn is untyped
+    def split(loader: Any) -> Any:
         X, y = loader(return_X_y=True, as_frame=True)  # noqa: N806
         return train_test_split(X, y, test_size=0.4, stratify=y, random_state=0)
 

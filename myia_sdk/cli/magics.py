@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 WORDS = ("status", "jobs", "board", "certificates", "workers")
 
 
-def register(shell: Any) -> None:  # noqa: ANN401 -- IPython's methods are untyped
+def register(shell: Any) -> None:
     """Add the magic to a shell."""
     magic = ClientMagic(shell)
     shell.register_magic_function(magic.run, "line", "myia")
     shell.set_hook("complete_command", magic.complete, str_key="%myia")
 
 
-def unregister(shell: Any) -> None:  # noqa: ANN401
+def unregister(shell: Any) -> None:
     """Take the magic away."""
     shell.magics_manager.magics["line"].pop("myia", None)
 
@@ -57,7 +57,7 @@ class ClientMagic:
                 return client.workers()
         return client.counts()
 
-    def complete(self, shell: InteractiveShell, event: Any) -> list[str]:  # noqa: ANN401
+    def complete(self, shell: InteractiveShell, event: Any) -> list[str]:
         """Offer the words, and after ``jobs`` the states."""
         del shell
         if " jobs " in event.line:
@@ -66,7 +66,7 @@ class ClientMagic:
             return [state.value for state in JobState]
         return list(WORDS)
 
-    def _client(self) -> Any:  # noqa: ANN401
+    def _client(self) -> Any:
         from myia_sdk.facade import Client
 
         for value in reversed(list(self._shell.user_ns.values())):

@@ -256,5 +256,5 @@ def _place(report: Report) -> str:
     return json.dumps([report.model.get("name"), report.region, report.suite_id])
 
 
-def _iso(moment: Any) -> str | None:  # noqa: ANN401 -- datetime or None
+def _iso(moment: Any) -> str | None:
     return None if moment is None else moment.isoformat()

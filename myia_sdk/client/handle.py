@@ -193,7 +193,7 @@ class JobHandle:
 
     def result(
         self, timeout: Seconds | None = None, *, progress: bool | None = None
-    ) -> Report | Any:  # noqa: ANN401 -- other tasks return any JSON value
+    ) -> Report | Any:
         """Wait for the job and return what it returned.
 
         Parameters
@@ -222,7 +222,7 @@ class JobHandle:
         """Wait without blocking the event loop, then return the result."""
         return self._wait_in_thread().__await__()
 
-    async def _wait_in_thread(self) -> Report | Any:  # noqa: ANN401
+    async def _wait_in_thread(self) -> Report | Any:
         stop = threading.Event()
         try:
             await asyncio.to_thread(
@@ -380,7 +380,7 @@ class JobHandle:
         """
         self._connection.administration.remove(self.id)
 
-    def _finished_value(self) -> Report | Any:  # noqa: ANN401
+    def _finished_value(self) -> Report | Any:
         job = self.job
         if job.state is JobState.FAILED:
             reason = job.failed_reason or "no reason was given"

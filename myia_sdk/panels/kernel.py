@@ -17,7 +17,7 @@ class _CellState:
         self._lock = threading.Lock()
         self.is_running = False
 
-    def follow(self, shell: Any) -> None:  # noqa: ANN401 - IPython is untyped
+    def follow(self, shell: Any) -> None:
         with self._lock:
             if self._shell is shell:
                 return
@@ -37,7 +37,7 @@ class _CellState:
 _state = _CellState()
 
 
-def shell() -> Any:  # noqa: ANN401 - IPython is untyped
+def shell() -> Any:
     """Return IPython's shell when there is a kernel behind it, else None."""
     try:
         from IPython.core.getipython import get_ipython

@@ -51,6 +51,6 @@ class BullHuey(HueyQueue):
         An option contradicts another or is not offered here.
     """
 
-    def create_consumer(self, **options: Any) -> BullConsumer:  # noqa: ANN401  # Huey's options
+    def create_consumer(self, **options: Any) -> BullConsumer:
         """Return the consumer (Huey's hook for ``huey_consumer``)."""
         return BullConsumer(self, **options)

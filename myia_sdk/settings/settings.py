@@ -273,7 +273,7 @@ class Settings(BaseSettings):
     )
 
     # pydantic-settings' own signature takes any field by name.
-    def __init__(self, **values: Any) -> None:  # noqa: ANN401
+    def __init__(self, **values: Any) -> None:
         unknown = sorted(set(values) - set(type(self).model_fields) - _SETTINGS_OPTIONS)
         if unknown:
             raise ConfigurationError(
@@ -386,7 +386,7 @@ class Settings(BaseSettings):
         pairs = (entry.strip().rpartition(":") for entry in entries if entry.strip())
         return tuple((host, int(port)) for host, _, port in pairs)
 
-    def replace(self, **values: Any) -> Settings:  # noqa: ANN401 -- any field's type
+    def replace(self, **values: Any) -> Settings:
         """Return a copy with other values; nothing is read from the environment.
 
         Raises

@@ -48,8 +48,8 @@ def option(
     default: object,
     description: str,
     allowed: str,
-    **bounds: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    **bounds: Any,
+) -> Any:
     """Make a field with a description and what is allowed, for people."""
     return Field(
         default,
@@ -59,7 +59,7 @@ def option(
     )
 
 
-def flag(*, default: bool, description: str) -> Any:  # noqa: ANN401
+def flag(*, default: bool, description: str) -> Any:
     """Make a field that is true or false."""
     return option(default, description, "true or false")
 

@@ -170,7 +170,7 @@ class Finisher:
         name = hashlib.sha256(request.endpoint.encode()).hexdigest()[:16]
         return self._huey.storage.reserve_start(name, interval)
 
-    def finish(self, job: Job, value: Any) -> Finished:  # noqa: ANN401 -- JSON
+    def finish(self, job: Job, value: Any) -> Finished:
         """Sign the certificate of a report, keep it, and label the job."""
         from myia_sdk.certification.certificate.certificate import Certificate
         from myia_sdk.certification.certificate.signing import Signer

@@ -38,7 +38,7 @@ class Candidate:
         reference: ModelRef | None,
         *,
         content: bytes = b"",
-        estimator: Any = None,  # noqa: ANN401 - any estimator
+        estimator: Any = None,
         live: EstimatorModel | OnnxModel | None = None,
         name: str | None = None,
     ) -> None:

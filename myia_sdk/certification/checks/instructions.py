@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _TRAILING = " \n\t.!\"'"
 
 
-def obeys(answer: str, rule: str, value: Any = None) -> bool:  # noqa: ANN401 - by rule
+def obeys(answer: str, rule: str, value: Any = None) -> bool:
     """Tell whether an answer obeys a rule.
 
     Parameters

@@ -182,7 +182,7 @@ def _open(location: str) -> tuple[Any, str]:
     return filesystem, str(root).rstrip("/")
 
 
-def _protocols(filesystem: Any) -> tuple[str, ...]:  # noqa: ANN401 - fsspec is untyped
+def _protocols(filesystem: Any) -> tuple[str, ...]:
     protocol = filesystem.protocol
     return (protocol,) if isinstance(protocol, str) else tuple(protocol)
 

@@ -223,7 +223,7 @@ class Dataset:
         return np.asarray(self.y)
 
 
-def as_table(X: Any) -> Any:  # noqa: ANN401 - whatever the user has
+def as_table(X: Any) -> Any:
     """Return features as a DataFrame, a 2-D array, or a 1-D array of texts.
 
     Raises
@@ -251,7 +251,7 @@ def as_table(X: Any) -> Any:  # noqa: ANN401 - whatever the user has
     return array
 
 
-def as_column(values: Any, what: str) -> np.ndarray:  # noqa: ANN401
+def as_column(values: Any, what: str) -> np.ndarray:
     """Return one value per row as an array.
 
     Raises
@@ -270,7 +270,7 @@ def as_column(values: Any, what: str) -> np.ndarray:  # noqa: ANN401
     return array
 
 
-def _split(frame: Any, target: str) -> tuple[Any, Any, str]:  # noqa: ANN401
+def _split(frame: Any, target: str) -> tuple[Any, Any, str]:
     if isinstance(frame, str | PathLike):
         frame = _read_frame(Path(frame))
     if not hasattr(frame, "columns"):
@@ -284,7 +284,7 @@ def _split(frame: Any, target: str) -> tuple[Any, Any, str]:  # noqa: ANN401
     return frame.drop(columns=[target]), frame[target], target
 
 
-def _read_frame(path: Path) -> Any:  # noqa: ANN401
+def _read_frame(path: Path) -> Any:
     import pandas as pd
 
     readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
@@ -297,7 +297,7 @@ def _read_frame(path: Path) -> Any:  # noqa: ANN401
         raise DatasetError(f"The data file {path} cannot be read: {exc}") from exc
 
 
-def _groups(sensitive: Any, X: Any) -> dict[str, np.ndarray]:  # noqa: ANN401
+def _groups(sensitive: Any, X: Any) -> dict[str, np.ndarray]:
     if hasattr(sensitive, "columns"):
         sensitive = {str(name): sensitive[name] for name in sensitive.columns}
     if isinstance(sensitive, str):

@@ -63,7 +63,7 @@ def load(reference: ModelRef, surroundings: Surroundings) -> BedrockChat:
         **_credentials(reference, surroundings.secrets),
     )
 
-    def create(timeout: float) -> Any:  # noqa: ANN401 - boto3 makes classes at run time
+    def create(timeout: float) -> Any:
         config = Config(
             retries={"total_max_attempts": 1},
             read_timeout=timeout,
@@ -186,7 +186,7 @@ def converse_request(
     return request
 
 
-def _tool(tool: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON as the user wrote it
+def _tool(tool: Any) -> dict[str, Any]:
     function = tool["function"]
     return {
         "toolSpec": {

@@ -120,7 +120,7 @@ class CallableEmbedding:
         return vectors
 
 
-def _function_of(made: Any, path: str) -> Callable[[list[str]], object]:  # noqa: ANN401
+def _function_of(made: Any, path: str) -> Callable[[list[str]], object]:
     for name in _METHODS:
         method = getattr(made, name, None)
         if callable(method):

@@ -27,7 +27,7 @@ class EstimatorModel:
         ``classifier`` or ``regressor``.
     """
 
-    def __init__(self, estimator: Any, family: str) -> None:  # noqa: ANN401 - untyped
+    def __init__(self, estimator: Any, family: str) -> None:
         self._estimator = estimator
         self.family = family
 
@@ -177,7 +177,7 @@ def _takes_frames(estimator: object) -> bool:
     return feature_count(estimator) is None
 
 
-def _framed(X: Any, names: Any) -> object:  # noqa: ANN401 - arrays
+def _framed(X: Any, names: Any) -> object:
     import pandas as pd
 
     if X.shape[1] != len(names):
@@ -185,7 +185,7 @@ def _framed(X: Any, names: Any) -> object:  # noqa: ANN401 - arrays
     return pd.DataFrame(X, columns=list(names))
 
 
-def _sklearn_base() -> Any:  # noqa: ANN401 - untyped
+def _sklearn_base() -> Any:
     try:
         import sklearn.base
     except ImportError as exc:

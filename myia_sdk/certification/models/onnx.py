@@ -204,10 +204,10 @@ class OnnxModel:
         )
         return int(scores.shape[1]) if scores.ndim > 1 else 1
 
-    def _run(self, X: object, output: str | None) -> Any:  # noqa: ANN401
+    def _run(self, X: object, output: str | None) -> Any:
         return self._session.run([output], self._feed(X))[0]
 
-    def _feed(self, X: Any) -> dict[str, np.ndarray]:  # noqa: ANN401
+    def _feed(self, X: Any) -> dict[str, np.ndarray]:
         if len(self._inputs) == 1:
             wanted = self._inputs[0]
             return {wanted.name: _cast(X, wanted.type)}
@@ -256,7 +256,7 @@ def accept_file(path: Path, name: str | None) -> tuple[ModelRef, OnnxModel]:
     return reference, model
 
 
-def _open(content: bytes) -> Any:  # noqa: ANN401 - onnxruntime is untyped
+def _open(content: bytes) -> Any:
     try:
         import onnxruntime
     except ImportError as exc:
@@ -275,7 +275,7 @@ def _open(content: bytes) -> Any:  # noqa: ANN401 - onnxruntime is untyped
         ) from exc
 
 
-def _outputs(session: Any) -> tuple[str | None, str | None]:  # noqa: ANN401
+def _outputs(session: Any) -> tuple[str | None, str | None]:
     """Names of the outputs that hold the label and the scores."""
     label = scores = None
     for output in session.get_outputs():
@@ -286,7 +286,7 @@ def _outputs(session: Any) -> tuple[str | None, str | None]:  # noqa: ANN401
     return label, scores
 
 
-def _cast(values: Any, kind: str) -> np.ndarray:  # noqa: ANN401
+def _cast(values: Any, kind: str) -> np.ndarray:
     dtype = _DTYPES.get(kind)
     if dtype is None:
         raise ModelRejectedError(
@@ -309,7 +309,7 @@ def _number(item: object) -> float:
     return float("nan") if item is None else float(item)  # type: ignore[arg-type]
 
 
-def _column(values: Any) -> np.ndarray:  # noqa: ANN401
+def _column(values: Any) -> np.ndarray:
     array = np.asarray(values)
     if array.ndim == _MATRIX and array.shape[1] == 1:
         array = array[:, 0]

@@ -139,7 +139,7 @@ class OpenAIChat:
             self._resolved["system_fingerprint"] = event["fingerprint"]
 
 
-def _whole(answer: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - may be anything
+def _whole(answer: Any) -> Iterator[dict[str, Any]]:
     choices = getattr(answer, "choices", None)
     if not choices or getattr(choices[0], "message", None) is None:
         raise MalformedAnswerError(f"The answer has no choices: {_shown(answer)}")
@@ -163,7 +163,7 @@ def _whole(answer: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - may be an
     }
 
 
-def _pieces(chunks: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - may be anything
+def _pieces(chunks: Any) -> Iterator[dict[str, Any]]:
     """Yield an event a chunk; an answer that breaks off without saying so raises."""
     if not hasattr(chunks, "__next__"):
         raise MalformedAnswerError(f"The answer is not a stream: {_shown(chunks)}")
@@ -196,7 +196,7 @@ def _collect(calls: dict[int, dict[str, str]], deltas: Sequence[Any]) -> None:
             call["arguments"] += delta.function.arguments or ""
 
 
-def _usage(holder: Any) -> dict[str, int] | None:  # noqa: ANN401 - two classes, one field
+def _usage(holder: Any) -> dict[str, int] | None:
     usage = getattr(holder, "usage", None)
     if usage is None:
         return None

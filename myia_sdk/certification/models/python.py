@@ -170,7 +170,7 @@ def find_factory(path: str, plugins: Sequence[str]) -> Callable[..., object]:
     return found
 
 
-def _wrapped(made: Any, reference: ModelRef) -> Model:  # noqa: ANN401 - whatever it is
+def _wrapped(made: Any, reference: ModelRef) -> Model:
     family = str(reference.family)
     classes: Any = reference.options.get("classes", ())
     if hasattr(made, "predict") and family in {"classifier", "regressor"}:

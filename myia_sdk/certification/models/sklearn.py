@@ -129,7 +129,7 @@ def dump_estimator(estimator: object) -> bytes:
     return content
 
 
-def load_estimator(content: bytes) -> Any:  # noqa: ANN401 - any estimator
+def load_estimator(content: bytes) -> Any:
     """Rebuild the estimator in a skops file.
 
     Raises
@@ -246,7 +246,7 @@ def _saved_version(content: bytes) -> str:
     return str(schema.get("_skops_sklearn_version", "unknown"))
 
 
-def _skops() -> Any:  # noqa: ANN401 - skops is untyped
+def _skops() -> Any:
     try:
         import skops.io
     except ImportError as exc:

@@ -156,7 +156,7 @@ class SubmitController(SubmitForm):
         missing = count_missing(target)
         return self.say("error.missing", count=missing) if missing else ""
 
-    def _target_values(self) -> Any:  # noqa: ANN401 - the user's data
+    def _target_values(self) -> Any:
         namespace = self._namespace()
         name = self.values.target
         if name.startswith(COLUMN):

@@ -42,7 +42,7 @@ class ReadOptions(NamedTuple):
     timeout: int | None
 
 
-def read_json(text: str, say: Say) -> Any:  # noqa: ANN401 - any JSON value
+def read_json(text: str, say: Say) -> Any:
     """Return the value a text holds; an empty text is an empty object.
 
     Parameters

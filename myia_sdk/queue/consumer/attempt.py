@@ -112,7 +112,7 @@ class TaskRunner:
     def _run_here(self, entry: Running, task: Task, now_ms: int) -> Success | Failure:
         task.args = tuple(task.args)
         if task.timeout:
-            task._deadline = time.monotonic() + task.timeout  # noqa: SLF001  # what check_timeout() reads
+            task._deadline = time.monotonic() + task.timeout
         current = CurrentJob(entry.job.id, entry.job.name, entry.attempt, entry)
         try:
             with running(current):

@@ -62,13 +62,13 @@ class Slot(Worker):
         *,
         claims: ClaimLoop,
         executor: Executor,
-        **options: Any,  # noqa: ANN401  # Huey's options
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self._claims = claims
         self._executor = executor
 
-    def loop(self, now: object = None) -> None:  # noqa: ARG002  # Huey's signature
+    def loop(self, now: object = None) -> None:
         """Take one job and see it through (Huey's hook)."""
         entry = self._claims.next()
         if entry is None:
@@ -126,7 +126,7 @@ class BullConsumer(Consumer):
         The worker type is ``greenlet``.
     """
 
-    def __init__(self, huey: HueyQueue, **options: Any) -> None:  # noqa: ANN401  # Huey's options
+    def __init__(self, huey: HueyQueue, **options: Any) -> None:
         if options.get("worker_type") in {WORKER_GREENLET, "gevent"}:
             raise ConfigurationError(
                 "BullHuey has no greenlet workers: each task runs in a process of its "
@@ -183,7 +183,7 @@ class BullConsumer(Consumer):
         )
 
     def _isolated_modules(self) -> list[str]:
-        known = self.huey._registry._registry.values()  # noqa: SLF001  # Huey lists them no other way
+        known = self.huey._registry._registry.values()
         return [
             task_class.bull_function.__module__
             for task_class in known
@@ -219,7 +219,7 @@ class BullConsumer(Consumer):
         if self.periodic:
             register_periodic(self.huey, self.schedulers)
 
-    def stop(self, graceful: bool = False) -> None:  # noqa: FBT001, FBT002  # Huey's signature
+    def stop(self, graceful: bool = False) -> None:
         """Stop claiming; let running jobs end, or put them back in line.
 
         Parameters
@@ -284,7 +284,7 @@ class BullConsumer(Consumer):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._handle_signal)
 
-    def _handle_signal(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # signal's signature
+    def _handle_signal(self, signum: int, frame: FrameType | None) -> None:
         self._signals_seen += 1
         self._last_signal = signum
         self._is_restarting = signum == signal.SIGHUP

@@ -66,7 +66,7 @@ def judge(outcome: Outcome, now_ms: int) -> Success | Failure:
     return Failure(reason=outcome.reason)
 
 
-def judge_record(record: Any, now_ms: int) -> Success | Failure:  # noqa: ANN401  # JSON of the child
+def judge_record(record: Any, now_ms: int) -> Success | Failure:
     """Return what the envelope of `run_in_child` of the tasks means."""
     if isinstance(record, dict) and "value" in record:
         return Success(value=record["value"], is_tuple=record.get("is_tuple") is True)
@@ -120,7 +120,7 @@ def _steered(record: Mapping[str, Any], now_ms: int) -> Failure:
     )
 
 
-def _cancelled(reason: str, trace: str, retry: bool | None) -> Failure:  # noqa: FBT001  # Huey's three values
+def _cancelled(reason: str, trace: str, retry: bool | None) -> Failure:
     again = {None: Again.IF_LEFT, True: Again.UNCHARGED, False: Again.NEVER}[retry]
     return Failure(
         reason=reason, traceback=trace, again=again, signal=signals.SIGNAL_CANCELED

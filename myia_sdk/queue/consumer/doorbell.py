@@ -107,7 +107,7 @@ class Doorbell:
         self._is_closed = True
         hang_up(self._client)
 
-    def _send(self, *command: str | float) -> Any:  # noqa: ANN401  # any answer
+    def _send(self, *command: str | float) -> Any:
         """Send a command; None when the connection was closed under it."""
         send: Callable[..., Any] = self._client.execute_command
         try:

@@ -125,7 +125,7 @@ class Endings:
             extra={"job_id": entry.job.id},
         )
 
-    def insist(self, entry: Running, command: Callable[[], Any]) -> Any:  # noqa: ANN401  # what the command returns
+    def insist(self, entry: Running, command: Callable[[], Any]) -> Any:
         """Run a command of the store; wait while Redis is away and the lease holds.
 
         Raises

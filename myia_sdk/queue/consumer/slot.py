@@ -85,7 +85,7 @@ class Executor:
             self._fail(entry, task, verdict)
 
     def _emit(self, signal: str, task: Task, *extra: object) -> None:
-        self.huey._emit(signal, task, *extra)  # noqa: SLF001  # Huey's signal bus
+        self.huey._emit(signal, task, *extra)
 
     def _advance_schedule(self, entry: Running) -> None:
         if entry.job.scheduler_id is not None:
@@ -112,7 +112,7 @@ class Executor:
     def _is_wanted(self, entry: Running, task: Task) -> bool:
         """Check revocation, expiry and the hooks that may cancel."""
         huey = self.huey
-        now = huey._get_timestamp()  # noqa: SLF001  # honours Huey's utc option
+        now = huey._get_timestamp()
         reason, signal = "", ""
         if self.endings.insist(entry, lambda: huey.is_revoked(task, now, False)):  # noqa: FBT003  # Huey's signature
             reason, signal = "revoked", signals.SIGNAL_REVOKED
@@ -126,7 +126,7 @@ class Executor:
             return False
         else:
             try:
-                huey._run_pre_execute(task)  # noqa: SLF001  # Huey's hooks
+                huey._run_pre_execute(task)
             except CancelExecution:
                 reason, signal = "cancelled by a hook", signals.SIGNAL_CANCELED
         if not reason:
@@ -192,10 +192,10 @@ class Executor:
             self._fail(entry, task, Failure(reason=reason, again=Again.NEVER))
             return
         if done:
-            self.huey._run_post_execute(task, value, None)  # noqa: SLF001  # Huey's hooks
+            self.huey._run_post_execute(task, value, None)
             self._emit(signals.SIGNAL_COMPLETE, task)
 
-    def _follow(self, task: Task, value: Any) -> None:  # noqa: ANN401  # any value
+    def _follow(self, task: Task, value: Any) -> None:
         """Enqueue what comes after the task; ids make a second time harmless."""
         if task.on_complete is not None:
             following = copy.copy(task.on_complete)
@@ -203,7 +203,7 @@ class Executor:
             following.extend_data(value)
             self.huey.enqueue(following)
         if task.chord_config is not None:
-            self.huey._check_chord(task.chord_config, value)  # noqa: SLF001  # Huey's hook
+            self.huey._check_chord(task.chord_config, value)
 
     def _fail(self, entry: Running, task: Task, failure: Failure) -> None:
         job = entry.job
@@ -270,8 +270,8 @@ class Executor:
         self._abort_chord(entry, task, error)
 
     def _abort_chord(self, entry: Running, task: Task, value: object) -> None:
-        self.endings.insist(entry, lambda: self.huey._abort_chord_member(task, value))  # noqa: SLF001  # Huey's hook
+        self.endings.insist(entry, lambda: self.huey._abort_chord_member(task, value))
 
     def _after(self, task: Task, failure: Failure) -> None:
         exception = TaskException({"error": failure.reason, "task_id": task.id})
-        self.huey._run_post_execute(task, None, exception)  # noqa: SLF001  # Huey's hooks
+        self.huey._run_post_execute(task, None, exception)

@@ -32,9 +32,9 @@ class TaskDeclarer(TaskResults):
         retry_delay: float = 0,
         retry_backoff: float = 0,
         priority: float | None = None,
-        context: bool = False,  # noqa: FBT001, FBT002  # Huey's signature
+        context: bool = False,
         name: str | None = None,
-        expires: Any = None,  # noqa: ANN401  # seconds, timedelta or datetime
+        expires: Any = None,
         timeout: float | timedelta | None = None,
         *,
         isolate: bool = True,
@@ -93,7 +93,7 @@ class TaskDeclarer(TaskResults):
         )
         return decorator
 
-    def periodic_task(self, validate_datetime: Any, **options: Any) -> Any:  # noqa: ANN401  # Huey's signature
+    def periodic_task(self, validate_datetime: Any, **options: Any) -> Any:
         """Register a function that runs when `validate_datetime` says so.
 
         With ``crontab(...)`` the run comes from a job scheduler of the queue, one a
@@ -117,5 +117,5 @@ class TaskDeclarer(TaskResults):
 
 def _caller() -> str:
     """Return the module whose code calls the decorator."""
-    frame = sys._getframe(2)  # noqa: SLF001  # the documented way to the caller
+    frame = sys._getframe(2)
     return str(frame.f_globals.get("__name__", ""))

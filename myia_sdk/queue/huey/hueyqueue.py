@@ -60,7 +60,7 @@ class HueyQueue(TaskDeclarer):
         allowed_environment: Iterable[str] = (),
         keep_completed: Retention | None = None,
         keep_failed: Retention | None = None,
-        **connection: Any,  # noqa: ANN401  # fields of ConnectionOptions
+        **connection: Any,
     ) -> None:
         self.prefix = prefix
         check_queue_name(name)
@@ -115,7 +115,7 @@ class HueyQueue(TaskDeclarer):
             self._store = JobStore(client, self.name, self.prefix)
         return self._store
 
-    def configure(self, **connection: Any) -> None:  # noqa: ANN401  # fields of ConnectionOptions
+    def configure(self, **connection: Any) -> None:
         """Say where the server is, after the tasks were registered.
 
         Parameters
@@ -133,7 +133,7 @@ class HueyQueue(TaskDeclarer):
         return BullStorage(self.name, lambda: self.store)
 
     @property
-    def storage(self) -> Any:  # noqa: ANN401  # any of Huey's storages
+    def storage(self) -> Any:
         """Values, locks and limits; in a sandbox child they ask the worker."""
         is_memory = isinstance(self._storage, MemoryStorage)
         if current_channel() is not None and not is_memory:
@@ -144,7 +144,7 @@ class HueyQueue(TaskDeclarer):
     def storage(self, value: object) -> None:
         self._storage = value
 
-    def enqueue(self, task: Any) -> Any:  # noqa: ANN401  # Huey's signature
+    def enqueue(self, task: Any) -> Any:
         """Put a task, group or chord into the queue (Huey's method).
 
         Raises
@@ -173,12 +173,12 @@ class HueyQueue(TaskDeclarer):
         results = self._pipeline_results(task)
         return results[0] if len(results) == 1 else ResultGroup(results)
 
-    def execute(self, task: Task, timestamp: datetime | None = None) -> Any:  # noqa: ANN401  # Huey's signature
+    def execute(self, task: Task, timestamp: datetime | None = None) -> Any:
         """Run a task here: immediate mode only (Huey's method)."""
         with running(CurrentJob(task.id, task.name, 1, _Silent())):
             return super().execute(task, timestamp)
 
-    def _check_chord(self, chord_config: Any, value: object) -> None:  # noqa: ANN401  # ChordConfig
+    def _check_chord(self, chord_config: Any, value: object) -> None:
         if self.is_in_memory:
             super()._check_chord(chord_config, value)
             return
@@ -217,7 +217,7 @@ class HueyQueue(TaskDeclarer):
         name: str,
         limit: int,
         per: float,
-        retry: bool = True,  # noqa: FBT001, FBT002  # Huey's signature
+        retry: bool = True,
     ) -> BullRateLimit:
         """Return a rate limit, for ``with`` or as a decorator (Huey's method)."""
         return BullRateLimit(self, name, limit, per, retry=retry)

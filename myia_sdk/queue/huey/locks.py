@@ -21,7 +21,7 @@ class BullLock(TaskLock):
     late release, after the lock ran out, does not free the next owner's.
     """
 
-    def __init__(self, huey: Any, name: str, ttl: float | None = None) -> None:  # noqa: ANN401  # untyped class
+    def __init__(self, huey: Any, name: str, ttl: float | None = None) -> None:
         super().__init__(huey, name, ttl)
         self._tokens = threading.local()
 
@@ -109,7 +109,7 @@ class BullRateLimit(RateLimit):
         """Limit a function."""
 
         @wraps(fn)
-        def inner(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # any function
+        def inner(*args: Any, **kwargs: Any) -> Any:
             with self:
                 return fn(*args, **kwargs)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MARK = "__huey__"
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401  # any value
+def plain(value: Any) -> Any:
     """Replace Huey's ``Error``, ``SKIPPED`` and datetimes by marked objects."""
     if value is SKIPPED:
         return {MARK: "skipped"}
@@ -32,7 +32,7 @@ def plain(value: Any) -> Any:  # noqa: ANN401  # any value
     return value
 
 
-def revive(value: Any) -> Any:  # noqa: ANN401  # any JSON
+def revive(value: Any) -> Any:
     """Undo `plain`; a mark that makes no sense stays what it is."""
     if isinstance(value, list):
         return [revive(item) for item in value]

@@ -82,7 +82,7 @@ def register_periodic(huey: HueyQueue, schedulers: JobSchedulers) -> list[str]:
     minute, and its run ends at once when it says no.
     """
     ids = []
-    for task in huey._registry.periodic_tasks:  # noqa: SLF001  # Huey lists them no other way
+    for task in huey._registry.periodic_tasks:
         pattern = cron_pattern(type(task).validate_datetime) if huey.utc else None
         name = huey.task_name(type(task))
         schedulers.upsert(

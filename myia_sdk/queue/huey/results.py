@@ -37,7 +37,7 @@ class JsonSerializer:
         """Return the text of a value."""
         return encode_json(plain(value))
 
-    def deserialize(self, text: str) -> Any:  # noqa: ANN401  # JSON
+    def deserialize(self, text: str) -> Any:
         """Return the value of a text that this queue wrote."""
         return revive(json.loads(text))
 
@@ -50,7 +50,7 @@ class TaskResults(TaskTranslator):
         """True in immediate mode, where Huey's own memory store is used."""
         return isinstance(self.storage, MemoryStorage)
 
-    def get_raw(self, key: str, peek: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  # Huey's signature
+    def get_raw(self, key: str, peek: bool = False) -> Any:
         """Return the serialised result of a job, or a value (Huey's method)."""
         if self.is_in_memory:
             return super().get_raw(key, peek)

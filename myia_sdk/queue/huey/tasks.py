@@ -97,9 +97,9 @@ class BullTaskWrapper(TaskWrapper):
     def create_task(
         self,
         func: Callable[..., Any],
-        context: bool = False,  # noqa: FBT001, FBT002  # Huey's signature
+        context: bool = False,
         name: str | None = None,
-        **settings: Any,  # noqa: ANN401  # class attributes
+        **settings: Any,
     ) -> type[Task]:
         """Build the task's class (Huey's hook)."""
         settings["bull_function"] = staticmethod(func)
@@ -108,13 +108,13 @@ class BullTaskWrapper(TaskWrapper):
 
     def schedule(
         self,
-        args: Any = None,  # noqa: ANN401  # arguments, or when
+        args: Any = None,
         kwargs: dict[str, Any] | None = None,
         eta: datetime | None = None,
         delay: float | timedelta | None = None,
-        *rest: Any,  # noqa: ANN401  # Huey's further options
-        **options: Any,  # noqa: ANN401  # the same
-    ) -> Any:  # noqa: ANN401  # as Huey
+        *rest: Any,
+        **options: Any,
+    ) -> Any:
         """Run the task later (Huey's method); a delay counts by the server's clock."""
         if eta is None and delay is None and isinstance(args, int | float | timedelta):
             args, delay = None, args
@@ -159,7 +159,7 @@ def bind_arguments(
     return {**dict(zip(names, args, strict=True)), **kwargs}
 
 
-def unbind_arguments(data: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:  # noqa: ANN401  # JSON of any client
+def unbind_arguments(data: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return positional and keyword arguments from the data of a job.
 
     Raises
@@ -236,7 +236,7 @@ def load_task(call: Mapping[str, Any]) -> Callable[[], Any]:
     task = task_class(args, kwargs, id=call["id"], retries=call["retries"])
     if call["timeout"]:
         task.timeout = call["timeout"]
-        task._deadline = time.monotonic() + call["timeout"]  # noqa: SLF001  # what check_timeout() reads
+        task._deadline = time.monotonic() + call["timeout"]
     execute: Callable[[], Any] = task.execute
     return execute
 
@@ -307,7 +307,7 @@ def _steering(control: str, exc: Exception, **facts: object) -> dict[str, Any]:
     return {"control": control, "error": error_record(exc), **facts}
 
 
-def _seconds(delay: Any) -> float | None:  # noqa: ANN401  # number or timedelta, Huey takes both
+def _seconds(delay: Any) -> float | None:
     if delay is None:
         return None
     return float(delay.total_seconds() if hasattr(delay, "total_seconds") else delay)

@@ -56,7 +56,7 @@ class TaskTranslator(Huey):
         QueueError
             No task, or more than one, has this name.
         """
-        registry: dict[str, type[Task]] = self._registry._registry  # noqa: SLF001  # Huey lists its own names no other way
+        registry: dict[str, type[Task]] = self._registry._registry
         if name in registry:
             return registry[name]
         found = [known for known in registry.values() if known.__name__ == name]
@@ -75,7 +75,7 @@ class TaskTranslator(Huey):
         short = str(task_class.__name__)
         same = [
             known
-            for known in self._registry._registry.values()  # noqa: SLF001  # see above
+            for known in self._registry._registry.values()
             if known.__name__ == short
         ]
         return short if len(same) == 1 else self.task_name(task_class)
@@ -133,8 +133,7 @@ class TaskTranslator(Huey):
         if self._priorities is not None:
             return self._priorities
         return any(
-            known.default_priority
-            for known in self._registry._registry.values()  # noqa: SLF001  # see above
+            known.default_priority for known in self._registry._registry.values()
         )
 
     def task_of(self, job: Job) -> Task:

@@ -74,7 +74,7 @@ class BullStorage(BaseStorage):
         """Return how many tasks are not yet due."""
         return self.store.counts()[JobState.DELAYED]
 
-    def put_data(self, key: str, value: str, is_result: bool = False) -> None:  # noqa: FBT001, FBT002  # Huey's signature
+    def put_data(self, key: str, value: str, is_result: bool = False) -> None:
         """Store a value; results and revocations of one task expire."""
         if is_result or key.startswith(REVOKED):
             where = self.store.keys.sdk("result", key)
@@ -83,7 +83,7 @@ class BullStorage(BaseStorage):
         else:
             self.store.command("HSET", self._values, key, value)
 
-    def peek_data(self, key: str) -> Any:  # noqa: ANN401  # text or EmptyData
+    def peek_data(self, key: str) -> Any:
         """Read a value."""
         return self.peek_many([key]).get(key, EmptyData)
 
@@ -99,7 +99,7 @@ class BullStorage(BaseStorage):
         found = {key: value or result for key, value, result in pairs}
         return {key: text for key, text in found.items() if text is not None}
 
-    def pop_data(self, key: str) -> Any:  # noqa: ANN401  # text or EmptyData
+    def pop_data(self, key: str) -> Any:
         """Read and delete a value."""
         found = self.peek_data(key)
         if found is not EmptyData:
@@ -231,7 +231,7 @@ class RemoteStorage(BaseStorage):
     blocking = True
     priority = True
 
-    def __getattribute__(self, name: str) -> Any:  # noqa: ANN401  # any method
+    def __getattribute__(self, name: str) -> Any:
         if name in REMOTE_METHODS:
             return _RemoteMethod(name)
         return super().__getattribute__(name)
@@ -277,7 +277,7 @@ class _RemoteMethod:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def __call__(self, *args: object, **kwargs: object) -> Any:  # noqa: ANN401  # JSON
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         answer = _line().call(f"storage.{self._name}", args=list(args), kwargs=kwargs)
         return EmptyData if answer == {"empty": True} else answer
 
@@ -289,7 +289,7 @@ def _line() -> ChildChannel:
     return line
 
 
-def answer_remote(storage: BullStorage, name: str, args: Any, kwargs: Any) -> object:  # noqa: ANN401  # JSON of the child
+def answer_remote(storage: BullStorage, name: str, args: Any, kwargs: Any) -> object:
     """Serve one call of a child's `RemoteStorage`.
 
     Raises
@@ -303,7 +303,7 @@ def answer_remote(storage: BullStorage, name: str, args: Any, kwargs: Any) -> ob
     return {"empty": True} if answer is EmptyData else answer
 
 
-def _pairs(flat: Any) -> Iterable[tuple[str, str]]:  # noqa: ANN401  # as the server answers
+def _pairs(flat: Any) -> Iterable[tuple[str, str]]:
     if isinstance(flat, dict):
         return flat.items()
     return zip(flat[::2], flat[1::2], strict=True)

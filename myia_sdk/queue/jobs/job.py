@@ -330,7 +330,7 @@ class _Reader:
         self.mapping = mapping
         self.malformed: list[str] = []
 
-    def json(self, name: str, default: object) -> Any:  # noqa: ANN401 - any JSON
+    def json(self, name: str, default: object) -> Any:
         text = self.mapping.get(name)
         if text is None:
             return default

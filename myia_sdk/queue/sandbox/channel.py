@@ -36,7 +36,7 @@ def dump_json(value: object) -> str:
     return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
-def load_json(text: str | bytes) -> Any:  # noqa: ANN401  # JSON is any of six types
+def load_json(text: str | bytes) -> Any:
     """Parse strict JSON: ``NaN`` and ``Infinity`` are refused.
 
     Raises

@@ -110,7 +110,7 @@ class ChildChannel:
         else:
             sys.stdout.write(f"{text}\n")
 
-    def call(self, method: str, **arguments: object) -> Any:  # noqa: ANN401  # JSON
+    def call(self, method: str, **arguments: object) -> Any:
         """Ask the consumer for something that needs the queue, and wait for it.
 
         Raises

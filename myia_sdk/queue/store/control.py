@@ -245,7 +245,7 @@ class JobControl:
     def _now(self) -> int:
         return self._store.clock()
 
-    def _run(self, script: str, *arguments: Argument) -> Any:  # noqa: ANN401
+    def _run(self, script: str, *arguments: Argument) -> Any:
         return self._store.run(script, *arguments)
 
     def _check(self, answer: int, job_id: str, operation: str, hint: str = "") -> None:

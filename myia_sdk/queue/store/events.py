@@ -157,7 +157,7 @@ def _order(entry_id: str) -> tuple[int, int]:
     return int(ms), int(number or 0)
 
 
-def _entries(answer: Any) -> list[tuple[str, Mapping[str, str]]]:  # noqa: ANN401
+def _entries(answer: Any) -> list[tuple[str, Mapping[str, str]]]:
     """Entries of an XREAD answer: a list of pairs, or a mapping with RESP3."""
     if not answer:
         return []
@@ -167,5 +167,5 @@ def _entries(answer: Any) -> list[tuple[str, Mapping[str, str]]]:  # noqa: ANN40
     return list(answer[0][1])
 
 
-def _pairs(part: Any) -> list[Any]:  # noqa: ANN401
+def _pairs(part: Any) -> list[Any]:
     return [part] if isinstance(part, tuple) else list(part)

@@ -196,7 +196,7 @@ class JobReader:
         lines, total = self.batch([("LRANGE", key, start, stop), ("LLEN", key)])
         return LogPage(list(lines), int(total))
 
-    def command(self, *command: str | float) -> Any:  # noqa: ANN401
+    def command(self, *command: str | float) -> Any:
         """Send one command; its errors become ours."""
         with self.wrap_errors():
             send: Callable[..., Any] = self.redis.execute_command
@@ -209,7 +209,7 @@ class JobReader:
         with self.wrap_errors():
             return send_all(self.redis, list(commands), transaction=transaction)
 
-    def run(self, name: str, *arguments: scripts.Argument) -> Any:  # noqa: ANN401
+    def run(self, name: str, *arguments: scripts.Argument) -> Any:
         """Run a script of ``queue/scripts`` on this queue."""
         with self.wrap_errors():
             return scripts.run(self.redis, name, self.keys.base, *arguments)
@@ -328,7 +328,7 @@ def _list_range(start: int, stop: int, newest_first: bool) -> tuple[int, int]:  
     return (start, stop) if newest_first else (-stop - 1, -start - 1)
 
 
-def _mapping(answer: Any) -> dict[str, str]:  # noqa: ANN401 - RESP2 list or RESP3 map
+def _mapping(answer: Any) -> dict[str, str]:
     if isinstance(answer, dict):
         return answer
     return dict(zip(answer[::2], answer[1::2], strict=True))

@@ -340,7 +340,7 @@ def _values(name: str, value: str) -> tuple[str, ...]:
     return tuple(value.split(",")) if name == "tags" else (value,)
 
 
-def _added_id(entry: Any) -> str | None:  # noqa: ANN401 - a stream entry as sent
+def _added_id(entry: Any) -> str | None:
     fields = entry[1]
     if not isinstance(fields, dict):
         fields = dict(zip(fields[::2], fields[1::2], strict=True))

@@ -70,7 +70,7 @@ def _evalsha(name: str, base: str, arguments: Sequence[Argument]) -> tuple[Any, 
     return ("EVALSHA", script(name).sha, 1, base, *arguments)
 
 
-def run(redis: RedisClient, name: str, base: str, *arguments: Argument) -> Any:  # noqa: ANN401 - as the script answers
+def run(redis: RedisClient, name: str, base: str, *arguments: Argument) -> Any:
     """Run a script and return its answer.
 
     The source is sent only when the server does not know it: after its first
