@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.chromium import launched_chromium
+from tests.helpers.chromium import launched_chromium
 
 SCRUBBED_PREFIXES = ("REDIS_", "BULL_", "CERTIFICATION_", "MYIA_", "WORKER_HEALTH")
 #: What makes programs write colours where nobody asked for them.

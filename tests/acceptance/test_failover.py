@@ -11,7 +11,7 @@ from myia_sdk.queue import ConnectionOptions, JobState, JobStore, connect
 from tests.acceptance import app
 from tests.acceptance.test_faults import finishes
 from tests.acceptance.worker import Consumer, lines_of
-from tests.shapes import SLOTS, cluster, kill_node, until, watched_by_sentinel
+from tests.helpers.shapes import SLOTS, cluster, kill_node, until, watched_by_sentinel
 
 QUICK = {"lease": 2, "check": 0.5, "stalls": 20}
 JOBS = 12

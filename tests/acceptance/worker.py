@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from myia_sdk.queue import JobStore
 from tests.acceptance import app
-from tests.processes import is_gone
+from tests.helpers.processes import is_gone
 
 ROOT = Path(__file__).parents[2]
 #: Seconds: only a test that fails waits so long, whatever the machine.

@@ -24,9 +24,9 @@ from tests.browser.conftest import (
     Notebook,
     running_lab,
 )
-from tests.chromium import CHROMIUM_ARGUMENTS, chromium_path
 from tests.conftest import RedisServer, free_port
-from tests.integration.panel_probe import Jobs
+from tests.helpers.chromium import CHROMIUM_ARGUMENTS, chromium_path
+from tests.helpers.panel_probe import Jobs
 
 CELL = """
 from myia_sdk import Client, Settings

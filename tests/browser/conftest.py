@@ -22,8 +22,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.chromium import chromium_path, new_context, require
 from tests.conftest import RedisServer
+from tests.helpers.chromium import chromium_path, new_context, require
 
 #: Where screenshots go; CI keeps the folder.
 SCREENSHOTS = Path(os.environ.get("TEST_SCREENSHOTS", "build/screenshots"))

@@ -12,8 +12,8 @@ from myia_sdk.certification.verdict.verdict import Verdict
 from tests.browser.conftest import SCREENSHOTS, Notebook
 from tests.browser.serving import serving
 from tests.browser.test_monitor import axe_violations, clipped_texts, fill
-from tests.chromium import new_context
-from tests.integration.panel_probe import Jobs
+from tests.helpers.chromium import new_context
+from tests.helpers.panel_probe import Jobs
 
 CELL = """
 from sklearn.datasets import load_digits

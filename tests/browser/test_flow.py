@@ -12,7 +12,7 @@ from myia_sdk.queue.jobs.job import JobOptions, NewJob
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.serving import serving
 from tests.browser.test_monitor import axe_violations, clipped_texts
-from tests.integration.panel_probe import Jobs
+from tests.helpers.panel_probe import Jobs
 
 
 @pytest.fixture

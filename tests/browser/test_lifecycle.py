@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from tests.browser.conftest import SCREENSHOTS
-from tests.chromium import new_context
-from tests.integration.panel_probe import wait_until
+from tests.helpers.chromium import new_context
+from tests.helpers.panel_probe import wait_until
 
 CELL = """
 from myia_sdk import Client, Settings

@@ -10,8 +10,8 @@ import pytest
 from myia_sdk import Client, Settings
 from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob
 from tests.browser.conftest import AXE
-from tests.chromium import require
-from tests.integration.panel_probe import TOKEN, Jobs
+from tests.helpers.chromium import require
+from tests.helpers.panel_probe import TOKEN, Jobs
 
 CELL = """
 from myia_sdk import Client, Settings

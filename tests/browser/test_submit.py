@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.suites import OWN_SUITE
+from tests.helpers.suites import OWN_SUITE
 
 CELL = """
 from sklearn.datasets import load_iris

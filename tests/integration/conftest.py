@@ -18,7 +18,7 @@ import pytest
 
 from myia_sdk.certification.models.adapters import load_model
 from myia_sdk.certification.request.references import ModelRef
-from tests.chat_server import (
+from tests.helpers.chat_server import (
     MODEL_NAME,
     READY_WITHIN,
     missing_packages,

@@ -18,7 +18,7 @@ from myia_sdk.certification.certificate.envelope import pre_authentication_encod
 from myia_sdk.certification.certificate.keys import new_key
 from myia_sdk.certification.certificate.signing import Signer
 from myia_sdk.certification.certificate.subjects import Subject
-from tests.reports import make_report
+from tests.helpers.reports import make_report
 
 HERE = Path(__file__).parent
 
