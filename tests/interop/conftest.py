@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import select
-import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import pytest
 from myia_sdk.queue.store.administration import QueueAdministration
 from myia_sdk.queue.store.schedulers import JobSchedulers
 from myia_sdk.queue.store.store import JobStore
+from tests.helpers.machine import require, require_node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,20 +107,9 @@ class Foreign:
                 pipe.close()
 
 
-def missing(reason: str) -> None:
-    """Skip on a developer's machine, fail in CI."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 def node_command(package: str, url: str) -> list[str]:
-    node = shutil.which("node")
-    if node is None:
-        missing("Node.js is not installed: apt-get install nodejs npm")
-    if not (HERE / "node_modules" / package).is_dir():
-        missing("run: npm ci --ignore-scripts --prefix tests/interop")
-    return [str(node), "driver.mjs", package, url]
+    require_node()
+    return ["node", "driver.mjs", package, url]
 
 
 @pytest.fixture(scope="session")
@@ -154,8 +143,7 @@ def node6(start_node: Callable[[str], Foreign]) -> Foreign:
 @pytest.fixture(scope="session")
 def python_client(redis_server: RedisServer) -> Iterator[Foreign]:
     """The official Python bullmq 3.4.4."""
-    if importlib.util.find_spec("bullmq") is None:
-        missing("the official Python client is missing: pip install bullmq==3.4.4")
+    require(importlib.util.find_spec("bullmq"), "Python package bullmq")
     command = [sys.executable, str(HERE / "driver_python.py"), redis_server.url]
     foreign = Foreign("python bullmq", command)
     yield foreign

@@ -18,6 +18,7 @@ from myia_sdk.certification.certificate.envelope import pre_authentication_encod
 from myia_sdk.certification.certificate.keys import new_key
 from myia_sdk.certification.certificate.signing import Signer
 from myia_sdk.certification.certificate.subjects import Subject
+from tests.helpers.machine import require
 from tests.helpers.reports import make_report
 
 HERE = Path(__file__).parent
@@ -86,6 +87,7 @@ def sigstore(bundle: str, key: Path, folder: Path) -> subprocess.CompletedProces
 def test_openssl_accepts_the_certificate_and_refuses_forgeries(
     certificate, info, tmp_path
 ):
+    require(shutil.which("openssl"), "openssl")
     record = certificate.to_record()
     accepted = openssl(record, info.public_path, tmp_path)
     assert accepted.returncode == 0, accepted.stderr

