@@ -97,3 +97,9 @@ def test_only_the_ground_and_the_facade_stand_outside_the_rooms():
     assert {path.stem for path in PACKAGE.glob("[!_]*.py")} == {
         *("arguments", "colors", "errors", "facade"),
     }
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_readme_names_every_room(room: str):
+    readme = (PACKAGE.parent / "README.md").read_text("utf-8")
+    assert f"`{room.rpartition('/')[2]}`" in readme, room
