@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from myia_sdk.certification.certificate.certificate import Certificate
-    from myia_sdk.certification.checks.context import CheckContext, Measurement
-    from myia_sdk.certification.checks.outcomes import Outcome, Severity
-    from myia_sdk.certification.checks.registry import check
-    from myia_sdk.certification.report.report import Report
-    from myia_sdk.certification.request.references import DatasetRef, ModelRef
-    from myia_sdk.certification.suites.suites import list_suites, load_suite
-    from myia_sdk.certification.verdict.verdict import Verdict
-    from myia_sdk.client.batch import Batch
-    from myia_sdk.client.handle import JobHandle
+    from myia_sdk.certification.certificate import Certificate
+    from myia_sdk.certification.checks import (
+        CheckContext,
+        Measurement,
+        Outcome,
+        Severity,
+        check,
+    )
+    from myia_sdk.certification.report import Report
+    from myia_sdk.certification.request import DatasetRef, ModelRef
+    from myia_sdk.certification.suites import list_suites, load_suite
+    from myia_sdk.certification.verdict import Verdict
+    from myia_sdk.client import Batch, JobHandle
     from myia_sdk.errors import MyiaError
     from myia_sdk.facade import Client
-    from myia_sdk.queue.jobs.job import JobState
-    from myia_sdk.settings.settings import Settings
+    from myia_sdk.queue.jobs import JobState
+    from myia_sdk.settings import Settings
 
 __version__ = "0.1.0"
 

@@ -6,26 +6,27 @@ from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 from myia_sdk.arguments import to_count
-from myia_sdk.client import handle
-from myia_sdk.client.batch import Batch
-from myia_sdk.client.certificates import CertificateStore
-from myia_sdk.client.connection import Connection
-from myia_sdk.client.handle import JobHandle
-from myia_sdk.client.operations import Operations
-from myia_sdk.client.reader import Reader
-from myia_sdk.client.registration import Registration
-from myia_sdk.client.submit import Submissions
+from myia_sdk.client import (
+    Batch,
+    CertificateStore,
+    Connection,
+    JobHandle,
+    Operations,
+    Reader,
+    Registration,
+    Submissions,
+    handle,
+)
 from myia_sdk.errors import ConfigurationError
-from myia_sdk.server.server import Server, find_server, start_server
-from myia_sdk.settings.settings import Settings
+from myia_sdk.server import Server, find_server, start_server
+from myia_sdk.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from myia_sdk.certification.data.artifacts import ArtifactStore
+    from myia_sdk.certification.data import ArtifactStore
     from myia_sdk.certification.report.comparison import Comparison
-    from myia_sdk.client.plots import Plots
-    from myia_sdk.client.registry import Registry
+    from myia_sdk.client import Plots, Registry
     from myia_sdk.panels import (
         BoardPanel,
         CertificatesPanel,
@@ -33,10 +34,8 @@ if TYPE_CHECKING:
         MonitorPanel,
         SubmitPanel,
     )
-    from myia_sdk.panels.permissions.redaction import Redact
-    from myia_sdk.queue.store.administration import QueueAdministration
-    from myia_sdk.queue.store.schedulers import JobSchedulers
-    from myia_sdk.queue.store.store import JobStore
+    from myia_sdk.panels.permissions import Redact
+    from myia_sdk.queue.store import JobSchedulers, JobStore, QueueAdministration
 
 #: A machine is used up long before; a typing mistake should not use it up.
 MOST_WORKERS = 256
@@ -191,21 +190,21 @@ class Client:
         ComparisonError
             Suites or data differ, so the numbers could not be compared.
         """
-        from myia_sdk.certification.report.comparison import compare
+        from myia_sdk.certification.report import compare
 
         jobs = [j if isinstance(j, JobHandle) else self.job(j) for j in (before, after)]
         return compare(jobs[0].report(), jobs[1].report())
 
     def suites(self) -> list[str]:
         """Return the names of the suites that come with the SDK."""
-        from myia_sdk.certification.suites.suites import list_suites
+        from myia_sdk.certification.suites import list_suites
 
         return list_suites()
 
     @cached_property
     def plot(self) -> Plots:
         """Plots of the queue: ``client.plot.throughput()`` and others."""
-        from myia_sdk.client.plots import Plots
+        from myia_sdk.client import Plots
 
         return Plots(Reader(self.connection))
 

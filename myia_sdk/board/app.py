@@ -20,17 +20,14 @@ from myia_sdk.board.metrics import queue_metrics
 from myia_sdk.errors import ConfigurationError
 from myia_sdk.panels.controllers.certificates import CertificatesController
 from myia_sdk.panels.controllers.monitor import MonitorController
-from myia_sdk.panels.live.controller import Controller, ControllerOptions
-from myia_sdk.panels.live.feed import LiveFeed
-from myia_sdk.panels.live.view import LiveView
-from myia_sdk.panels.page.assets import script, style
-from myia_sdk.panels.page.texts import translate
+from myia_sdk.panels.live import Controller, ControllerOptions, LiveFeed, LiveView
+from myia_sdk.panels.page import script, style, translate
 from myia_sdk.settings.settings import DEFAULT_BOARD_PASSWORD
 
 if TYPE_CHECKING:
-    from myia_sdk.client.connection import Connection
-    from myia_sdk.panels.permissions.redaction import Redact
-    from myia_sdk.settings.settings import Settings
+    from myia_sdk.client import Connection
+    from myia_sdk.panels.permissions import Redact
+    from myia_sdk.settings import Settings
 
 logger = logging.getLogger(__name__)
 

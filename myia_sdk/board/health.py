@@ -20,7 +20,7 @@ from myia_sdk.errors import ConfigurationError, QueueError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from myia_sdk.queue.store.store import JobStore
+    from myia_sdk.queue.store import JobStore
 
 logger = logging.getLogger(__name__)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from myia_sdk.queue.jobs.job import JobState
-from myia_sdk.queue.store.administration import QueueAdministration
+from myia_sdk.queue.jobs import JobState
+from myia_sdk.queue.store import QueueAdministration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from myia_sdk.queue.store.store import JobStore
+    from myia_sdk.queue.store import JobStore
 
 
 class Metric(NamedTuple):

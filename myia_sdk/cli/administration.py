@@ -10,10 +10,10 @@ import typer
 
 from myia_sdk.cli.app import console, fail, open_client
 from myia_sdk.queue.store.control import Cancellation
-from myia_sdk.settings.settings import Settings
+from myia_sdk.settings import Settings
 
 if TYPE_CHECKING:
-    from myia_sdk.queue.store.administration import QueueAdministration
+    from myia_sdk.queue.store import QueueAdministration
 
 Ids = Annotated[list[str], typer.Argument(help="Job ids.")]
 
@@ -156,7 +156,7 @@ def defaults(
     ] = None,
 ) -> None:
     """Set what jobs of the queue get whose submitter says nothing, and show it."""
-    from myia_sdk.queue.jobs.defaults import QueueDefaults
+    from myia_sdk.queue.jobs import QueueDefaults
 
     with open_client() as client:
         now = client.administration.defaults()

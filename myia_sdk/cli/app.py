@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from myia_sdk.client.handle import JobHandle
+    from myia_sdk.client import JobHandle
     from myia_sdk.facade import Client
 
 #: Exit code of a certification whose verdict is ``failed``; 1 is an error of ours.

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from myia_sdk.cli.app import Json, console, open_client, show_frame
-from myia_sdk.settings.settings import Settings
+from myia_sdk.settings import Settings
 
 if TYPE_CHECKING:
     from myia_sdk.certification.certificate.keys import KeyInfo
@@ -96,10 +96,13 @@ def verify(
     ] = None,
 ) -> None:
     """Verify a certificate: signature, subject, validity, revocation, verdict."""
-    from myia_sdk.certification.certificate.certificate import Certificate
-    from myia_sdk.certification.certificate.keys import PublicKey, trusted_keys
-    from myia_sdk.certification.certificate.revocation import RevocationList
-    from myia_sdk.certification.certificate.subjects import Subject
+    from myia_sdk.certification.certificate import (
+        Certificate,
+        PublicKey,
+        RevocationList,
+        Subject,
+        trusted_keys,
+    )
 
     home = Settings().myia_home
     keys = [PublicKey.load(path) for path in key or ()]

@@ -14,7 +14,7 @@ from myia_sdk.cli.app import VERDICT_FAILED, conclude, console, fail, open_clien
 from myia_sdk.errors import DatasetError
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.report.report import Report
+    from myia_sdk.certification.report import Report
 
 
 class Format(StrEnum):
@@ -90,7 +90,7 @@ def report(
     ] = None,
 ) -> None:
     """Show a report; exit code 100 when the verdict is failed."""
-    from myia_sdk.certification.report.rendering import render
+    from myia_sdk.certification.report import render
 
     found = _report_of(job)
     text = render(found, form.value)
@@ -107,7 +107,7 @@ def compare(
     after: Annotated[str, typer.Argument(help="The newer one.")],
 ) -> None:
     """Compare two reports check by check; refused when suites or data differ."""
-    from myia_sdk.certification.report.comparison import compare as compare_reports
+    from myia_sdk.certification.report import compare as compare_reports
 
     found = compare_reports(_report_of(before), _report_of(after))
     table = Table(title=f"Score {found.score_difference:+.1f}", title_justify="left")
@@ -134,7 +134,7 @@ def _report_of(job: str) -> Report:
             return client.job(job).report()
     import json
 
-    from myia_sdk.certification.report.report import Report
+    from myia_sdk.certification.report import Report
 
     try:
         return Report.from_record(json.loads(path.read_text(encoding="utf-8")))

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from myia_sdk.certification.report.report import Report
-    from myia_sdk.client.handle import JobHandle
+    from myia_sdk.certification.report import Report
+    from myia_sdk.client import JobHandle
     from myia_sdk.facade import Client
-    from myia_sdk.queue.jobs.job import Job
+    from myia_sdk.queue.jobs import Job
 
 SUITE = "classifier-baseline"
 REASONS = 3
@@ -200,7 +200,7 @@ def _outcome(handle: JobHandle) -> tuple[str, str, list[str]]:
 
 def reasons(report: Report) -> list[str]:
     """Return why a verdict is what it is, and the worst checks."""
-    from myia_sdk.certification.checks.outcomes import Outcome
+    from myia_sdk.certification.checks import Outcome
 
     worst = report.with_outcome(Outcome.FAILED) or report.with_outcome(Outcome.WARNED)
     said = " ".join(report.reasons[:1])

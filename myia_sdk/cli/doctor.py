@@ -7,14 +7,15 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 from myia_sdk.errors import MyiaError
-from myia_sdk.queue.jobs.job import JobState
-from myia_sdk.settings.settings import DEFAULT_BOARD_PASSWORD, Settings
+from myia_sdk.queue.jobs import JobState
+from myia_sdk.settings import Settings
+from myia_sdk.settings.settings import DEFAULT_BOARD_PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from myia_sdk.facade import Client
-    from myia_sdk.queue.wire.serverinfo import ServerInfo
+    from myia_sdk.queue.wire import ServerInfo
 
 #: Waiting longer than this while workers live is worth a look.
 LONG_WAIT = timedelta(minutes=30)

@@ -61,7 +61,7 @@ class ClientMagic:
         """Offer the words, and after ``jobs`` the states."""
         del shell
         if " jobs " in event.line:
-            from myia_sdk.queue.jobs.job import JobState
+            from myia_sdk.queue.jobs import JobState
 
             return [state.value for state in JobState]
         return list(WORDS)

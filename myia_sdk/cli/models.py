@@ -12,7 +12,7 @@ from myia_sdk.cli.app import Json, console, fail, open_client, show_frame
 from myia_sdk.cli.certifications import read_table
 
 if TYPE_CHECKING:
-    from myia_sdk.client.batch import Batch
+    from myia_sdk.client import Batch
 
 
 def install(app: typer.Typer) -> None:

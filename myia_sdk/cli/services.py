@@ -16,7 +16,7 @@ from myia_sdk.errors import MissingExtraError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from myia_sdk.queue.consumer.consumer import BullConsumer
+    from myia_sdk.queue.consumer import BullConsumer
 
 
 def install(app: typer.Typer) -> None:
@@ -78,7 +78,7 @@ def worker(
     ] = None,
 ) -> None:
     """Run a worker until SIGTERM or Ctrl-C; running jobs may finish in time."""
-    from myia_sdk.server.server import find_server
+    from myia_sdk.server import find_server
     from myia_sdk.worker.worker import resolve_settings, run
 
     logging.getLogger().setLevel(logging.INFO)

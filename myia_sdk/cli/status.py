@@ -18,7 +18,7 @@ from myia_sdk.cli.app import (
     write_json,
 )
 from myia_sdk.client.operations import to_state
-from myia_sdk.queue.jobs.job import JobState
+from myia_sdk.queue.jobs import JobState
 
 if TYPE_CHECKING:
     from myia_sdk.facade import Client

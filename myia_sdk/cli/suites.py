@@ -8,12 +8,12 @@ import typer
 from rich.table import Table
 
 from myia_sdk.cli.app import console
-from myia_sdk.settings.settings import Settings
+from myia_sdk.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from myia_sdk.certification.suites.suites import Suite
+    from myia_sdk.certification.suites import Suite
 
 
 def install(app: typer.Typer) -> None:
@@ -26,7 +26,7 @@ def install(app: typer.Typer) -> None:
 
 def suites() -> None:
     """List the suites."""
-    from myia_sdk.certification.suites.suites import list_suites, load_suite
+    from myia_sdk.certification.suites import list_suites, load_suite
 
     table = Table()
     for column in ("suite", "version", "kind", "checks", "title"):
@@ -44,7 +44,7 @@ def show(
 ) -> None:
     """Show the checks of a suite; an invalid file says where it is wrong."""
     from myia_sdk.certification.report.rendering.wording import limit
-    from myia_sdk.certification.suites.suites import load_suite
+    from myia_sdk.certification.suites import load_suite
 
     plugins = (Settings().myia_plugins or "").split(",")
     suite = load_suite(name, [plugin.strip() for plugin in plugins if plugin.strip()])
@@ -65,7 +65,7 @@ def show(
 
 def _effort_lines(suite: Suite) -> Iterator[str]:
     """Say what a run asks of an endpoint, and what time it gets."""
-    from myia_sdk.certification.suites.estimate import effort_of
+    from myia_sdk.certification.suites import effort_of
 
     if suite.kind not in {"chat", "embedding"}:
         return

@@ -17,7 +17,7 @@ from myia_sdk.errors import (
     InvalidTransitionError,
     JobNotFoundError,
 )
-from myia_sdk.queue.jobs.job import FINISHED_STATES, JobState
+from myia_sdk.queue.jobs import FINISHED_STATES, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from myia_sdk.arguments import Seconds
     from myia_sdk.client.connection import Connection
-    from myia_sdk.queue.jobs.job import Job, NewJob
+    from myia_sdk.queue.jobs import Job, NewJob
 
 #: A batch can be found again this long; its jobs follow their own retention.
 KEPT = timedelta(days=90)

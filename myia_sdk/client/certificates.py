@@ -12,11 +12,10 @@ from myia_sdk.errors import CertificateError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from myia_sdk.certification.certificate.certificate import Certificate
-    from myia_sdk.certification.certificate.revocation import RevocationList
-    from myia_sdk.certification.data.artifacts import ArtifactStore
-    from myia_sdk.certification.report.report import Report
-    from myia_sdk.queue.store.store import JobStore
+    from myia_sdk.certification.certificate import Certificate, RevocationList
+    from myia_sdk.certification.data import ArtifactStore
+    from myia_sdk.certification.report import Report
+    from myia_sdk.queue.store import JobStore
 
 #: Reading goes in pages of this many, so that one reply stays small.
 PAGE = 500
@@ -88,7 +87,7 @@ class CertificateStore:
         CertificateError
             None has this id.
         """
-        from myia_sdk.certification.certificate.certificate import Certificate
+        from myia_sdk.certification.certificate import Certificate
 
         text = self.queue.command("HGET", self._documents, certificate_id)
         if not isinstance(text, str):
@@ -247,7 +246,7 @@ def _row(text: str) -> dict[str, Any]:
 
 
 def _revocations(text: str) -> RevocationList:
-    from myia_sdk.certification.certificate.revocation import RevocationList
+    from myia_sdk.certification.certificate import RevocationList
 
     return RevocationList.from_record(json.loads(text)) if text else RevocationList()
 

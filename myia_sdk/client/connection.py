@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from myia_sdk.client.certificates import CertificateStore
 from myia_sdk.client.registry import Registry
-from myia_sdk.queue.store.administration import QueueAdministration
-from myia_sdk.queue.store.schedulers import JobSchedulers
-from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.store import JobSchedulers, JobStore, QueueAdministration
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.data.artifacts import ArtifactStore
-    from myia_sdk.server.server import Server
+    from myia_sdk.certification.data import ArtifactStore
+    from myia_sdk.server import Server
 
 
 class Connection:
@@ -45,7 +43,7 @@ class Connection:
     @cached_property
     def artifacts(self) -> ArtifactStore:
         """Where models, datasets and certificates are kept."""
-        from myia_sdk.certification.data.artifacts import ArtifactStore
+        from myia_sdk.certification.data import ArtifactStore
 
         return ArtifactStore(self.settings.artifacts_url)
 

@@ -17,7 +17,7 @@ from myia_sdk.errors import (
     JobFailedError,
     JobNotFoundError,
 )
-from myia_sdk.queue.jobs.job import JobState
+from myia_sdk.queue.jobs import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from myia_sdk.arguments import Seconds
-    from myia_sdk.certification.certificate.certificate import Certificate
-    from myia_sdk.certification.report.report import Report
+    from myia_sdk.certification.certificate import Certificate
+    from myia_sdk.certification.report import Report
     from myia_sdk.client.connection import Connection
-    from myia_sdk.queue.jobs.job import Job
+    from myia_sdk.queue.jobs import Job
 
 
 _ERROR_TYPE = re.compile(r"([A-Za-z_][\w.]*): ")
@@ -394,7 +394,7 @@ class JobHandle:
             )
         if job.name != "certify":
             return job.return_value
-        from myia_sdk.certification.report.report import Report
+        from myia_sdk.certification.report import Report
 
         return Report.from_record(job.return_value)
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from myia_sdk.arguments import to_limit, to_timedelta
 from myia_sdk.errors import InvalidJobError
-from myia_sdk.queue.jobs.job import JobState
+from myia_sdk.queue.jobs import JobState
 
 if TYPE_CHECKING:
     from myia_sdk.arguments import Seconds
-    from myia_sdk.queue.store.administration import QueueAdministration
+    from myia_sdk.queue.store import QueueAdministration
 
 
 class Operations:

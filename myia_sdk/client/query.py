@@ -20,7 +20,8 @@ from myia_sdk.client.wait import is_watched
 from myia_sdk.colors import VERDICT_COLORS
 from myia_sdk.errors import ConfigurationError, JobNotFoundError
 from myia_sdk.frames import fields_of, jobs_frame, logs_frame
-from myia_sdk.queue.jobs.job import JobState, epoch_ms
+from myia_sdk.queue.jobs import JobState
+from myia_sdk.queue.jobs.options import epoch_ms
 from myia_sdk.queue.store.hashes import (
     STATE_KEYS,
     Places,
@@ -33,8 +34,8 @@ from myia_sdk.queue.store.hashes import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from myia_sdk.queue.store import JobStore
     from myia_sdk.queue.store.hashes import JobTable
-    from myia_sdk.queue.store.store import JobStore
 
 DEFAULT_LIMIT = 1_000
 #: Reading more jobs than this shows a progress bar in terminals and notebooks; fewer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from myia_sdk.arguments import to_count, to_texts
 from myia_sdk.client.handle import jobs_of
 from myia_sdk.errors import JobNotFoundError
-from myia_sdk.queue.jobs.job import JobState
+from myia_sdk.queue.jobs import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from myia_sdk.certification.report.report import Report
+    from myia_sdk.certification.report import Report
     from myia_sdk.client.connection import Connection
     from myia_sdk.client.handle import JobsLike
 
@@ -149,7 +149,7 @@ class Reader:
             Events at most; the queue keeps about 10,000.
         """
         from myia_sdk.frames import events_frame
-        from myia_sdk.queue.store.events import Event
+        from myia_sdk.queue.store import Event
 
         most = to_count(limit, "limit")
         with self._connection.queue.wrap_errors():
@@ -235,7 +235,7 @@ class Reader:
         return samples_frame(found)
 
     def _reports(self, of: JobsLike) -> list[tuple[str, Report]]:
-        from myia_sdk.certification.report.report import Report
+        from myia_sdk.certification.report import Report
 
         given = jobs_of(of)
         ids = [item if isinstance(item, str) else item.id for item in given]

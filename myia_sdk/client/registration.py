@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from myia_sdk.arguments import Seconds
     from myia_sdk.client.connection import Connection
-    from myia_sdk.queue.jobs.job import NewJob
+    from myia_sdk.queue.jobs import NewJob
 
 
 class Registration:

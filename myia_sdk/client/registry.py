@@ -12,7 +12,7 @@ from myia_sdk.errors import UnknownModelError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.queue.store.store import JobStore
+    from myia_sdk.queue.store import JobStore
 
 #: As long as a label of a job may be.
 LONGEST_NAME = 200

@@ -13,15 +13,15 @@ from myia_sdk.arguments import to_count, to_id, to_texts, to_timedelta
 from myia_sdk.client.batch import Batch
 from myia_sdk.client.handle import JobHandle
 from myia_sdk.errors import InvalidJobError, InvalidRequestError
-from myia_sdk.queue.jobs.job import JobOptions, NewJob
-from myia_sdk.queue.jobs.options import Backoff, Retention, milliseconds
+from myia_sdk.queue.jobs import Backoff, JobOptions, NewJob, Retention
+from myia_sdk.queue.jobs.options import milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from myia_sdk.arguments import Seconds
     from myia_sdk.client.connection import Connection
-    from myia_sdk.queue.jobs.defaults import QueueDefaults
+    from myia_sdk.queue.jobs import QueueDefaults
 
 #: From 2 s as in the original system; half of it random, so that jobs which failed
 #: together do not come back together; at most five minutes.

@@ -15,8 +15,9 @@ from myia_sdk.errors import (
     QueueError,
     WaitTimeoutError,
 )
-from myia_sdk.queue.jobs.job import PENDING_STATES, JobState
-from myia_sdk.queue.store.events import EventReader
+from myia_sdk.queue.jobs import JobState
+from myia_sdk.queue.jobs.states import PENDING_STATES
+from myia_sdk.queue.store import EventReader
 
 if TYPE_CHECKING:
     import threading
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from myia_sdk.arguments import Seconds
     from myia_sdk.client.connection import Connection
-    from myia_sdk.queue.jobs.job import Job
-    from myia_sdk.queue.store.store import JobStore
+    from myia_sdk.queue.jobs import Job
+    from myia_sdk.queue.store import JobStore
 
 #: One blocking read of the stream; short, so that an interrupt is felt.
 BLOCK = timedelta(seconds=1)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from myia_sdk.frames.columns import Array, categories_of, texts_of, utc_times
-from myia_sdk.queue.jobs.options import JobOptions
+from myia_sdk.queue.jobs import JobOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

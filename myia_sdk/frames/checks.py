@@ -6,7 +6,7 @@ from datetime import timedelta
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from myia_sdk.certification.checks.outcomes import Outcome, Severity
+from myia_sdk.certification.checks import Outcome, Severity
 from myia_sdk.frames.columns import (
     INTEGER,
     NUMBER,
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from myia_sdk.certification.checks.record import CheckRecord
-    from myia_sdk.certification.report.report import Report
+    from myia_sdk.certification.checks import CheckRecord
+    from myia_sdk.certification.report import Report
 
 OUTCOMES = ordered(
     (Outcome.SKIPPED, Outcome.ERROR, Outcome.FAILED, Outcome.WARNED, Outcome.PASSED)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from myia_sdk.queue.store.events import Event
+    from myia_sdk.queue.store import Event
 
 #: Fields that are columns of their own.
 KNOWN_FIELDS = frozenset({"event", "jobId", "prev", "failedReason"})

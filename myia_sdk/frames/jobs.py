@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.verdict import Verdict
 from myia_sdk.frames.arrays import LARGEST, HashReader, finite, percent_of
 from myia_sdk.frames.columns import (
     FLAG,
@@ -25,7 +25,8 @@ from myia_sdk.frames.columns import (
     ordered,
     texts_of,
 )
-from myia_sdk.queue.jobs.job import LABEL_PREFIX, JobState
+from myia_sdk.queue.jobs import JobState
+from myia_sdk.queue.jobs.job import LABEL_PREFIX
 from myia_sdk.queue.store.hashes import JobTable
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from myia_sdk.queue.jobs.job import Job
+    from myia_sdk.queue.jobs import Job
 
 #: From the farthest from running to the end.
 STATES = ordered(

@@ -20,13 +20,13 @@ from myia_sdk.frames.columns import (
     build_frame,
 )
 from myia_sdk.frames.jobs import STATES
-from myia_sdk.queue.jobs.job import JobState
+from myia_sdk.queue.jobs import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import timedelta
 
-    from myia_sdk.queue.jobs.metrics import Metrics
+    from myia_sdk.queue.jobs import Metrics
     from myia_sdk.queue.store.schedulers import JobScheduler
     from myia_sdk.queue.wire.workers import WorkerRecord
 

@@ -12,12 +12,12 @@ from myia_sdk.panels.clean import CleanPanel
 from myia_sdk.panels.displayed import Displayed, close_tree
 from myia_sdk.panels.guard import KeyGuard
 from myia_sdk.panels.monitor import MonitorPanel
-from myia_sdk.panels.page.texts import choose_language, translate
+from myia_sdk.panels.page import choose_language, translate
 from myia_sdk.panels.submit import SubmitPanel
 
 if TYPE_CHECKING:
-    from myia_sdk.client.connection import Connection
-    from myia_sdk.panels.permissions.redaction import Redact
+    from myia_sdk.client import Connection
+    from myia_sdk.panels.permissions import Redact
 
 _MONITOR_TAB = 1
 

@@ -12,13 +12,13 @@ from myia_sdk.errors import MyiaError
 from myia_sdk.panels.controllers.clean import CLEANABLE, CleanController
 from myia_sdk.panels.form import FormPanel, Runner, choice_field, in_thread, text_field
 from myia_sdk.panels.guard import KeyGuard
-from myia_sdk.panels.live.controller import ControllerOptions
-from myia_sdk.panels.permissions.permissions import Action
+from myia_sdk.panels.live import ControllerOptions
+from myia_sdk.panels.permissions import Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from myia_sdk.client.connection import Connection
+    from myia_sdk.client import Connection
 
 #: Seconds of each unit of the grace.
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}

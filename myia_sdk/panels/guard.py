@@ -5,7 +5,7 @@ from __future__ import annotations
 import anywidget
 import traitlets
 
-from myia_sdk.panels.page.assets import style
+from myia_sdk.panels.page import style
 
 
 class KeyGuard(anywidget.AnyWidget):

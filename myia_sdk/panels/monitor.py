@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from myia_sdk.panels.controllers.monitor import PAGE_SIZE, MonitorController
-from myia_sdk.panels.live.controller import ControllerOptions
+from myia_sdk.panels.live import ControllerOptions
 from myia_sdk.panels.live.view import SILENCE
 from myia_sdk.panels.widget import LiveWidget
 
 if TYPE_CHECKING:
-    from myia_sdk.client.connection import Connection
-    from myia_sdk.panels.permissions.redaction import Redact
+    from myia_sdk.client import Connection
+    from myia_sdk.panels.permissions import Redact
 
 
 class MonitorPanel(LiveWidget):

@@ -21,14 +21,14 @@ from myia_sdk.panels.form import (
 )
 from myia_sdk.panels.guard import KeyGuard
 from myia_sdk.panels.kernel import user_namespace
-from myia_sdk.panels.live.controller import ControllerOptions
+from myia_sdk.panels.live import ControllerOptions
 from myia_sdk.panels.monitor import MonitorPanel
 from myia_sdk.panels.page.snapshot import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from myia_sdk.client.connection import Connection
+    from myia_sdk.client import Connection
 
 _ENDPOINT_FIELDS = ("kind", "url", "model_id", "secret")
 _TEXT_FIELDS = (

@@ -11,14 +11,14 @@ import traitlets
 
 from myia_sdk.panels.displayed import Displayed, close_tree
 from myia_sdk.panels.kernel import is_busy
-from myia_sdk.panels.live.feed import LiveFeed
-from myia_sdk.panels.live.view import SILENCE, LiveView
-from myia_sdk.panels.page.assets import script, style
+from myia_sdk.panels.live import LiveFeed, LiveView
+from myia_sdk.panels.live.view import SILENCE
+from myia_sdk.panels.page import script, style
 from myia_sdk.panels.page.snapshot import static_html
 
 if TYPE_CHECKING:
-    from myia_sdk.client.connection import Connection
-    from myia_sdk.panels.live.controller import Controller
+    from myia_sdk.client import Connection
+    from myia_sdk.panels.live import Controller
 
 
 class LiveWidget(Displayed, anywidget.AnyWidget):

@@ -12,14 +12,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from myia_sdk.queue.bullhuey import BullHuey
     from myia_sdk.queue.huey.tasks import Finished, UnrecoverableError
-    from myia_sdk.queue.jobs.job import Job, JobState, NewJob
-    from myia_sdk.queue.jobs.options import Backoff, JobOptions, Retention
+    from myia_sdk.queue.jobs import (
+        Backoff,
+        Job,
+        JobOptions,
+        JobState,
+        NewJob,
+        Retention,
+    )
     from myia_sdk.queue.sandbox.current import current_job
-    from myia_sdk.queue.store.administration import QueueAdministration
-    from myia_sdk.queue.store.events import EventReader
-    from myia_sdk.queue.store.schedulers import JobSchedulers
-    from myia_sdk.queue.store.store import JobStore
-    from myia_sdk.queue.wire.clients import ConnectionOptions, connect
+    from myia_sdk.queue.store import (
+        EventReader,
+        JobSchedulers,
+        JobStore,
+        QueueAdministration,
+    )
+    from myia_sdk.queue.wire import ConnectionOptions, connect
 
 __all__ = [
     "Backoff",

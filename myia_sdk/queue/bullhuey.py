@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from myia_sdk.queue.consumer.consumer import BullConsumer
+from myia_sdk.queue.consumer import BullConsumer
 from myia_sdk.queue.huey.hueyqueue import HueyQueue
 
 

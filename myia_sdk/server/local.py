@@ -21,7 +21,7 @@ from myia_sdk.server.embedded import HOST, STOP_SECONDS, Premises, open_log
 from myia_sdk.server.supervisor import ALREADY_RUNNING, start_worker
 
 if TYPE_CHECKING:
-    from myia_sdk.settings.settings import Settings
+    from myia_sdk.settings import Settings
 
 #: More than the server itself gets.
 START_SECONDS = 90.0

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from myia_sdk.errors import QueueConnectionError
 
 if TYPE_CHECKING:
-    from myia_sdk.queue.wire.clients import RedisClient
+    from myia_sdk.queue.wire import RedisClient
     from myia_sdk.server.local import LocalServer, LocalWorkers
-    from myia_sdk.settings.settings import Settings
+    from myia_sdk.settings import Settings
 
 _INSTALL = (
     "Use Client.local() or `myia up` for an embedded server, or install Redis: "
@@ -143,7 +143,7 @@ def _embedded(local: LocalServer) -> Server:
 def _connect(
     settings: Settings, source: str, local: LocalServer | None = None
 ) -> Server:
-    from myia_sdk.queue.wire.clients import connect, wrap_errors
+    from myia_sdk.queue.wire import connect, wrap_errors
 
     options = settings.connection_options()
     client = connect(options)
@@ -166,7 +166,7 @@ def _is_listening(settings: Settings) -> bool:
     """Whether something answers at all, even if it refuses the password."""
     import redis
 
-    from myia_sdk.queue.wire.clients import connect
+    from myia_sdk.queue.wire import connect
 
     with connect(settings.connection_options()) as client:
         try:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-    from myia_sdk.queue.wire.clients import ConnectionOptions
+    from myia_sdk.queue.wire import ConnectionOptions
 
 DEFAULT_BOARD_PASSWORD = "admin123"  # noqa: S105 -- the setup guide's published default
 #: What ``MYIA_PROFILE=production`` changes; the setup guide's recommendations.
@@ -351,7 +351,7 @@ class Settings(BaseSettings):
 
     def connection_options(self) -> ConnectionOptions:
         """Return how to reach the configured server."""
-        from myia_sdk.queue.wire.clients import ConnectionOptions
+        from myia_sdk.queue.wire import ConnectionOptions
 
         if self.redis_url is not None:
             return ConnectionOptions(

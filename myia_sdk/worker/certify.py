@@ -10,9 +10,9 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from myia_sdk.certification.data.artifacts import ArtifactStore
-from myia_sdk.certification.report.runner import run_suite
-from myia_sdk.certification.request.request import CertificationRequest
+from myia_sdk.certification.data import ArtifactStore
+from myia_sdk.certification.report import run_suite
+from myia_sdk.certification.request import CertificationRequest
 from myia_sdk.certification.traffic.traffic import at_once
 from myia_sdk.errors import PermanentCertificationError, QueueError
 from myia_sdk.queue.sandbox.child import current_channel

@@ -23,17 +23,17 @@ from myia_sdk.client.submit import BACKOFF
 from myia_sdk.errors import MyiaError, PermanentCertificationError
 from myia_sdk.queue.bullhuey import BullHuey
 from myia_sdk.queue.huey.tasks import Finished
-from myia_sdk.queue.jobs.options import Retention
+from myia_sdk.queue.jobs import Retention
 from myia_sdk.queue.sandbox.sandbox import Limits
-from myia_sdk.settings.settings import Settings
+from myia_sdk.settings import Settings
 from myia_sdk.worker.certify import SECRET_SCHEME, certify, secret_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from myia_sdk.queue.consumer.consumer import BullConsumer
-    from myia_sdk.queue.jobs.job import Job
+    from myia_sdk.queue.consumer import BullConsumer
+    from myia_sdk.queue.jobs import Job
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ class Finisher:
         float
             Seconds until then.
         """
-        from myia_sdk.certification.request.request import CertificationRequest
+        from myia_sdk.certification.request import CertificationRequest
         from myia_sdk.certification.traffic.traffic import interval_of
 
         if method != "pace":
@@ -172,13 +172,11 @@ class Finisher:
 
     def finish(self, job: Job, value: Any) -> Finished:
         """Sign the certificate of a report, keep it, and label the job."""
-        from myia_sdk.certification.certificate.certificate import Certificate
-        from myia_sdk.certification.certificate.signing import Signer
-        from myia_sdk.certification.data.artifacts import ArtifactStore
-        from myia_sdk.certification.report.comparison import drift_notice
-        from myia_sdk.certification.report.report import Report
-        from myia_sdk.certification.request.request import CertificationRequest
-        from myia_sdk.client.certificates import CertificateStore
+        from myia_sdk.certification.certificate import Certificate, Signer
+        from myia_sdk.certification.data import ArtifactStore
+        from myia_sdk.certification.report import Report, drift_notice
+        from myia_sdk.certification.request import CertificationRequest
+        from myia_sdk.client import CertificateStore
 
         settings = self._settings
         report = Report.from_record(value)
@@ -230,7 +228,7 @@ def resolve_settings() -> Settings:
     settings = Settings()
     if settings.explicit_server:
         return settings
-    from myia_sdk.server.local import LocalServer
+    from myia_sdk.server import LocalServer
 
     local = LocalServer.find(settings)
     if local is None:

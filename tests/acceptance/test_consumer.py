@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from myia_sdk.queue import JobState
-from myia_sdk.queue.store.administration import QueueAdministration
+from myia_sdk.queue.store import QueueAdministration
 from tests.acceptance import app
 from tests.acceptance.worker import (
     Consumer,

@@ -32,8 +32,8 @@ import redis
 
 from myia_sdk.client.query import JobQuery, read_jobs
 from myia_sdk.frames import fields_of, jobs_frame
-from myia_sdk.queue.jobs.job import Job, JobState
-from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.jobs import Job, JobState
+from myia_sdk.queue.store import JobStore
 from tests.conftest import RedisServer, free_port
 
 START_MS = 1_795_456_420_257

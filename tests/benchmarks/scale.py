@@ -22,12 +22,12 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from myia_sdk.queue.jobs import JobOptions, JobState, NewJob
 from myia_sdk.queue.jobs.ids import new_job_id
-from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob
 from myia_sdk.queue.jobs.payload import encode_json
-from myia_sdk.queue.store.administration import DELETE_BATCH, QueueAdministration
-from myia_sdk.queue.store.store import JobStore
-from myia_sdk.queue.wire.clients import ConnectionOptions, connect
+from myia_sdk.queue.store import JobStore, QueueAdministration
+from myia_sdk.queue.store.administration import DELETE_BATCH
+from myia_sdk.queue.wire import ConnectionOptions, connect
 from tests.conftest import TEST_SERVER, RedisServer, free_port
 
 LEASE = timedelta(minutes=5)

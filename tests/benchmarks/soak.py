@@ -26,7 +26,7 @@ import redis
 
 from myia_sdk.errors import QueueError
 from myia_sdk.queue import JobState, JobStore, NewJob
-from myia_sdk.queue.store.administration import QueueAdministration
+from myia_sdk.queue.store import QueueAdministration
 from tests.acceptance import app
 from tests.acceptance.wire import Wire
 from tests.acceptance.worker import Consumer, lines_of, wait_until

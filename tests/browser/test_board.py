@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.verdict import Verdict
 from tests.browser.conftest import SCREENSHOTS, Notebook
 from tests.browser.serving import serving
 from tests.browser.test_monitor import axe_violations, clipped_texts, fill

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from myia_sdk.queue.jobs.job import JobOptions, NewJob
+from myia_sdk.queue.jobs import JobOptions, NewJob
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.serving import serving
 from tests.browser.test_monitor import axe_violations, clipped_texts
@@ -71,7 +71,7 @@ def test_schedulers_are_changed_and_run_by_clicking(other):
 
 def make_flow(client) -> tuple[str, str, str]:
     """A report in another queue that waits for a job, which waits for two."""
-    from myia_sdk.queue.store.store import JobStore
+    from myia_sdk.queue.store import JobStore
 
     queue = client.queue
     reports = JobStore(queue.redis, f"{queue.queue}-reports")

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from myia_sdk import Client, Settings
-from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob
+from myia_sdk.queue.jobs import JobOptions, JobState, NewJob
 from tests.browser.conftest import AXE
 from tests.helpers.machine import require_node
 from tests.helpers.panel_probe import TOKEN, Jobs

@@ -6,9 +6,7 @@ from threading import Lock
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
-from myia_sdk.certification.checks.context import CheckContext, Measurement
-from myia_sdk.certification.checks.registry import check
-from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.checks import CheckContext, Measurement, Threshold, check
 
 __all__ = ["system"]
 

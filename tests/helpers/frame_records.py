@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from myia_sdk.certification.checks.outcomes import Outcome, Severity
-from myia_sdk.certification.checks.record import CheckRecord
-from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.report.report import Report
-from myia_sdk.certification.verdict.verdict import Verdict
-from myia_sdk.queue.jobs.job import Job, JobState
+from myia_sdk.certification.checks import CheckRecord, Outcome, Severity, Threshold
+from myia_sdk.certification.report import Report
+from myia_sdk.certification.verdict import Verdict
+from myia_sdk.queue.jobs import Job, JobState
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

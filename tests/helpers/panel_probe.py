@@ -17,11 +17,10 @@ import pytest
 from comm.base_comm import BaseComm
 
 from myia_sdk import Client, Settings
-from myia_sdk.certification.certificate.certificate import Certificate
-from myia_sdk.certification.certificate.signing import Signer
+from myia_sdk.certification.certificate import Certificate, Signer
 from myia_sdk.panels.displayed import Displayed
-from myia_sdk.panels.live.feed import LiveFeed
-from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob
+from myia_sdk.panels.live import LiveFeed
+from myia_sdk.queue.jobs import JobOptions, JobState, NewJob
 from tests.helpers.reports import make_report
 
 #: Nobody renews these leases, however long a test takes.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from myia_sdk.queue.jobs.job import JobOptions, NewJob
-from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.jobs import JobOptions, NewJob
+from myia_sdk.queue.store import JobStore
 
 #: Longer than a busy machine may need for any test.
 LEASE = timedelta(minutes=10)

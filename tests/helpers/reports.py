@@ -6,12 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from myia_sdk.certification.checks.outcomes import Outcome, Severity
-from myia_sdk.certification.checks.record import CheckRecord
-from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.report.report import Report
+from myia_sdk.certification.checks import CheckRecord, Outcome, Severity, Threshold
+from myia_sdk.certification.report import Report
 from myia_sdk.certification.suites.policy import STANDARD
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.verdict import Verdict
 
 STARTED = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

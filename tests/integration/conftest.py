@@ -15,8 +15,8 @@ from uuid import uuid4
 
 import pytest
 
-from myia_sdk.certification.models.adapters import load_model
-from myia_sdk.certification.request.references import ModelRef
+from myia_sdk.certification.models import load_model
+from myia_sdk.certification.request import ModelRef
 from tests.helpers.chat_server import (
     MODEL_NAME,
     READY_WITHIN,

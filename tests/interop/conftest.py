@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from myia_sdk.queue.store.administration import QueueAdministration
-from myia_sdk.queue.store.schedulers import JobSchedulers
-from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.store import JobSchedulers, JobStore, QueueAdministration
 from tests.helpers.machine import require, require_node
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from myia_sdk.queue.jobs.job import Job
+    from myia_sdk.queue.jobs import Job
     from tests.conftest import RedisServer
 
 #: Longer than any pause of a busy machine.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from myia_sdk.queue.jobs.job import Retention
+from myia_sdk.queue.jobs import Retention
 
 #: Fields that hold moments, and BullMQ's own version.
 MASKED_FIELDS = {"timestamp", "processedOn", "finishedOn", "version"}

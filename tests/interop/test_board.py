@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob
-from myia_sdk.queue.store.schedulers import JobSchedulers
+from myia_sdk.queue.jobs import JobOptions, JobState, NewJob
+from myia_sdk.queue.store import JobSchedulers
 from myia_sdk.queue.wire.workers import worker_client_name
 from tests.interop.conftest import LEASE
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from myia_sdk.certification.run.run import Progress
-from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob
+from myia_sdk.queue.jobs import JobOptions, JobState, NewJob
 from myia_sdk.queue.wire.workers import worker_client_name
 from tests.interop.conftest import LEASE, until
 

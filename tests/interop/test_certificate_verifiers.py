@@ -13,11 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from myia_sdk.certification.certificate.certificate import Certificate
+from myia_sdk.certification.certificate import Certificate, Signer, Subject
 from myia_sdk.certification.certificate.envelope import pre_authentication_encoding
 from myia_sdk.certification.certificate.keys import new_key
-from myia_sdk.certification.certificate.signing import Signer
-from myia_sdk.certification.certificate.subjects import Subject
 from tests.helpers.machine import require
 from tests.helpers.reports import make_report
 

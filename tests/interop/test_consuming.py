@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 
 from myia_sdk.errors import InvalidTransitionError, JobNotFoundError, LeaseLostError
-from myia_sdk.queue.jobs.job import Backoff, JobState, NewJob
-from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.jobs import Backoff, JobState, NewJob
+from myia_sdk.queue.store import JobStore
 from tests.interop.conftest import LEASE, ForeignError, until
 
 pytestmark = pytest.mark.node

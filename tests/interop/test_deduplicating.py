@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from myia_sdk.queue.jobs.job import Deduplication, JobOptions, JobState, NewJob
+from myia_sdk.queue.jobs import Deduplication, JobOptions, JobState, NewJob
 from tests.interop.conftest import LEASE, until
 
 pytestmark = pytest.mark.node

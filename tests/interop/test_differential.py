@@ -16,7 +16,7 @@ from datetime import timedelta
 import pytest
 
 from myia_sdk.errors import MyiaError
-from myia_sdk.queue.jobs.job import (
+from myia_sdk.queue.jobs import (
     Backoff,
     Deduplication,
     JobOptions,
@@ -24,8 +24,7 @@ from myia_sdk.queue.jobs.job import (
     NewJob,
     Retention,
 )
-from myia_sdk.queue.store.administration import QueueAdministration
-from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.store import JobStore, QueueAdministration
 from tests.interop.conftest import LEASE, ForeignError
 from tests.interop.snapshot import events, snapshot
 

@@ -7,10 +7,9 @@ from datetime import timedelta
 import pytest
 
 from myia_sdk.errors import InvalidTransitionError
-from myia_sdk.queue.jobs.job import JobState, NewJob
-from myia_sdk.queue.store.administration import QueueAdministration
+from myia_sdk.queue.jobs import JobState, NewJob
+from myia_sdk.queue.store import JobStore, QueueAdministration
 from myia_sdk.queue.store.flow import read_flow
-from myia_sdk.queue.store.store import JobStore
 from tests.interop.conftest import LEASE, until
 
 pytestmark = pytest.mark.node

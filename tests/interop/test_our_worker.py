@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from myia_sdk.queue.jobs.job import JobState, NewJob
-from myia_sdk.queue.store.administration import Cancellation, QueueAdministration
+from myia_sdk.queue.jobs import JobState, NewJob
+from myia_sdk.queue.store import QueueAdministration
+from myia_sdk.queue.store.administration import Cancellation
 from tests.acceptance import app
 from tests.acceptance.worker import Consumer
 from tests.interop.conftest import until

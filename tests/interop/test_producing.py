@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob
+from myia_sdk.queue.jobs import JobOptions, JobState, NewJob
 from myia_sdk.queue.wire.workers import worker_client_name
 from tests.interop.conftest import until
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from myia_sdk import colors
-from myia_sdk.certification.checks.outcomes import Outcome
-from myia_sdk.certification.verdict.verdict import Verdict
-from myia_sdk.queue.jobs.job import JobState
+from myia_sdk.certification.checks import Outcome
+from myia_sdk.certification.verdict import Verdict
+from myia_sdk.queue.jobs import JobState
 
 PALETTES = {
     "states": dict(colors.STATE_COLORS),

@@ -11,20 +11,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from myia_sdk.certification.request.parameters import require_parameters
-from myia_sdk.certification.request.records import JSON, json_safe
-from myia_sdk.certification.request.references import (
+from myia_sdk.certification.request import (
     ENDPOINT_FAMILIES,
+    JSON,
+    CertificationRequest,
     DatasetRef,
     ModelRef,
+    json_safe,
 )
-from myia_sdk.certification.request.request import CertificationRequest
-from myia_sdk.certification.suites.suites import Suite, list_suites, load_suite
+from myia_sdk.certification.request.parameters import require_parameters
+from myia_sdk.certification.suites import Suite, list_suites, load_suite
 from myia_sdk.certification.traffic.budget import price_of
 from myia_sdk.errors import DatasetError, InvalidRequestError, ModelRejectedError
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.data.artifacts import ArtifactStore
+    from myia_sdk.certification.data import ArtifactStore
     from myia_sdk.certification.data.datasets import Dataset
     from myia_sdk.certification.models.estimators import EstimatorModel
     from myia_sdk.certification.models.onnx import OnnxModel

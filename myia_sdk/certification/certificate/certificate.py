@@ -27,7 +27,7 @@ from myia_sdk.certification.certificate.verification import (
     require_unrevoked,
     require_validity,
 )
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.verdict import Verdict
 from myia_sdk.errors import CertificateError, NotCertifiedError
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from myia_sdk.certification.certificate.keys import PublicKey
     from myia_sdk.certification.certificate.signing import Signer
-    from myia_sdk.certification.report.report import Report
-    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.report import Report
+    from myia_sdk.certification.request import JSON
 
 #: The original system's validity of a certification.
 DEFAULT_VALIDITY = timedelta(days=7)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from myia_sdk.certification.certificate.statement import EXTENSION, RESULTS, read_moment
 from myia_sdk.certification.certificate.subjects import Subject
-from myia_sdk.certification.request.records import JSON, json_safe
+from myia_sdk.certification.request import JSON, json_safe
 from myia_sdk.errors import WrongPredicateError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from myia_sdk.certification.certificate.envelope import Envelope
-    from myia_sdk.certification.verdict.verdict import Verdict
+    from myia_sdk.certification.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)

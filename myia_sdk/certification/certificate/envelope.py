@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from myia_sdk.certification.request.records import JSON, RecordReader
+from myia_sdk.certification.request import JSON, RecordReader
 from myia_sdk.errors import CertificateError, SignatureError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 from myia_sdk.certification.certificate.envelope import parse_object
-from myia_sdk.certification.request.records import JSON, RecordReader
+from myia_sdk.certification.request import JSON, RecordReader
 from myia_sdk.errors import CertificateError
 
 if TYPE_CHECKING:

@@ -16,16 +16,16 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import rfc8785
 
-from myia_sdk.certification.checks.outcomes import Outcome
-from myia_sdk.certification.request.records import JSON, json_safe
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.checks import Outcome
+from myia_sdk.certification.request import JSON, json_safe
+from myia_sdk.certification.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from myia_sdk.certification.certificate.subjects import Subject
-    from myia_sdk.certification.checks.record import CheckRecord
-    from myia_sdk.certification.report.report import Report
+    from myia_sdk.certification.checks import CheckRecord
+    from myia_sdk.certification.report import Report
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 import rfc8785
 
-from myia_sdk.certification.request.records import JSON, json_safe
+from myia_sdk.certification.request import JSON, json_safe
 from myia_sdk.errors import CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.report.report import Report
+    from myia_sdk.certification.report import Report
 
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -122,7 +122,7 @@ def _described(report: Report) -> dict[str, JSON]:
 
 def _host(model: Mapping[str, JSON], region: str | None) -> str | None:
     """Host and port of the endpoint, without path, user or password."""
-    from myia_sdk.certification.request.references import ModelRef
+    from myia_sdk.certification.request import ModelRef
 
     url = ModelRef.from_record(model).url_in(region)
     if url is None:

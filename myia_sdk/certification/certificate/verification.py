@@ -13,7 +13,7 @@ from myia_sdk.certification.certificate.statement import (
     STATEMENT_TYPE,
 )
 from myia_sdk.certification.certificate.subjects import Subject
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.verdict import Verdict
 from myia_sdk.errors import (
     CertificateExpiredError,
     CertificateRevokedError,

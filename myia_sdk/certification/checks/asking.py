@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, cast
 
 from myia_sdk.certification.checks.context import CheckContext, Measurement
 from myia_sdk.certification.checks.outcomes import Outcome
-from myia_sdk.certification.diagnosis.diagnosis import diagnose
+from myia_sdk.certification.diagnosis import diagnose
 from myia_sdk.errors import SuiteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from myia_sdk.certification.checks.registry import CheckFunction
-    from myia_sdk.certification.models.protocols import ChatEvent, ChatModel
-    from myia_sdk.certification.request.records import JSON
-    from myia_sdk.certification.traffic.retries import Retry, RetryPolicy
+    from myia_sdk.certification.models import ChatEvent, ChatModel
+    from myia_sdk.certification.request import JSON
+    from myia_sdk.certification.traffic import RetryPolicy
+    from myia_sdk.certification.traffic.retries import Retry
 
 #: Seconds that one request may take; the original's longest.
 REQUEST_TIMEOUT = 60.0

@@ -26,7 +26,7 @@ from myia_sdk.certification.statistics.metrics import (
 )
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.models.protocols import ClassifierModel
+    from myia_sdk.certification.models import ClassifierModel
 
 #: Metrics of which less is better.
 _LOSSES = frozenset({"rmse", "mae"})

@@ -25,7 +25,6 @@ from myia_sdk.certification.statistics.calibration import (
     calibration_bins,
     expected_calibration_error,
 )
-from myia_sdk.certification.statistics.significance import benjamini_hochberg
 
 _NO_PROBABILITIES = "The model gives no probabilities."
 
@@ -95,7 +94,9 @@ def confidence(context: CheckContext) -> Measurement:
     limit = context.thresholds.passed or 0.0
     scores = (np.abs(gaps) - limit) / np.maximum(errors, 1e-12)
     p_values = np.array([1 - NormalDist().cdf(float(score)) for score in scores])
-    significant = benjamini_hochberg(p_values) <= number(context, "alpha")
+    from scipy.stats import false_discovery_control
+
+    significant = false_discovery_control(p_values) <= number(context, "alpha")
     beyond = np.abs(gaps) > limit
     chosen = np.abs(gaps) * (1 + (beyond & significant))
     worst = int(np.argmax(chosen))

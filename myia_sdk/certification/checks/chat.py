@@ -19,13 +19,13 @@ from myia_sdk.certification.checks.context import CheckContext, Measurement
 from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.diagnosis.diagnosis import diagnose
-from myia_sdk.certification.traffic.effort import sends
+from myia_sdk.certification.diagnosis import diagnose
+from myia_sdk.certification.traffic import sends
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.request import JSON
 
 _KINDS = ("chat",)
 _GREETING = "Hi"

@@ -22,14 +22,14 @@ from myia_sdk.certification.checks.outcomes import Outcome, Severity
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.thresholds import Threshold
 from myia_sdk.certification.statistics.intervals import wilson_interval
-from myia_sdk.certification.traffic.effort import Effort, sends
+from myia_sdk.certification.traffic import Effort, sends
 from myia_sdk.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from myia_sdk.certification.checks.asking import Question
-    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.request import JSON
 
 _KINDS = ("chat",)
 _MATERIAL = read_material("chat")

@@ -12,7 +12,7 @@ from myia_sdk.certification.checks.context import CheckContext, Measurement
 from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.traffic.effort import sends
+from myia_sdk.certification.traffic import sends
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,14 +9,8 @@ from typing import TYPE_CHECKING, Self, cast
 
 from myia_sdk.certification.checks.outcomes import Outcome, Severity
 from myia_sdk.certification.data.samples import SampleLog
-from myia_sdk.certification.traffic.budget import Budget
-from myia_sdk.certification.traffic.retries import RetryPolicy
-from myia_sdk.certification.traffic.traffic import (
-    Traffic,
-    at_once,
-    concurrency_of,
-    interval_of,
-)
+from myia_sdk.certification.traffic import Budget, RetryPolicy, Traffic
+from myia_sdk.certification.traffic.traffic import at_once, concurrency_of, interval_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,9 +19,8 @@ if TYPE_CHECKING:
 
     from myia_sdk.certification.checks.thresholds import Threshold
     from myia_sdk.certification.data.datasets import Dataset
-    from myia_sdk.certification.models.protocols import Model
-    from myia_sdk.certification.request.records import JSON
-    from myia_sdk.certification.request.request import CertificationRequest
+    from myia_sdk.certification.models import Model
+    from myia_sdk.certification.request import JSON, CertificationRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

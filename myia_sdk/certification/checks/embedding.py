@@ -14,8 +14,8 @@ from myia_sdk.certification.checks.outcomes import Outcome
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.thresholds import Threshold
 from myia_sdk.certification.checks.vectors import TEXTS, cosines, embed, lengths
-from myia_sdk.certification.diagnosis.diagnosis import diagnose
-from myia_sdk.certification.traffic.effort import sends
+from myia_sdk.certification.diagnosis import diagnose
+from myia_sdk.certification.traffic import sends
 from myia_sdk.certification.traffic.retries import NO_RETRIES
 
 if TYPE_CHECKING:

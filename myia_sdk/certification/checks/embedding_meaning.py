@@ -19,7 +19,7 @@ from myia_sdk.certification.checks.vectors import (
     rank_correlation,
 )
 from myia_sdk.certification.statistics.intervals import wilson_interval
-from myia_sdk.certification.traffic.effort import sends
+from myia_sdk.certification.traffic import sends
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,15 +8,15 @@ from myia_sdk.certification.checks.asking import ask, request_timeout
 from myia_sdk.certification.checks.context import CheckContext, Measurement
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.diagnosis.diagnosis import diagnose
+from myia_sdk.certification.diagnosis import diagnose
 from myia_sdk.certification.statistics.intervals import wilson_interval
-from myia_sdk.certification.traffic.effort import sends
+from myia_sdk.certification.traffic import sends
 from myia_sdk.certification.traffic.retries import NO_RETRIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.request import JSON
 
 
 @check(

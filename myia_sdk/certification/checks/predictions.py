@@ -11,7 +11,7 @@ from myia_sdk.errors import DatasetError, ModelRejectedError
 if TYPE_CHECKING:
     from myia_sdk.certification.checks.context import CheckContext
     from myia_sdk.certification.data.datasets import Dataset
-    from myia_sdk.certification.models.protocols import ClassifierModel, RegressorModel
+    from myia_sdk.certification.models import ClassifierModel, RegressorModel
 
 
 def classifier_of(context: CheckContext) -> ClassifierModel:

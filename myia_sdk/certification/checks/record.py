@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from myia_sdk.certification.checks.outcomes import Outcome, Severity
 from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.request.records import JSON, RecordReader, json_safe
+from myia_sdk.certification.request import JSON, RecordReader, json_safe
 from myia_sdk.errors import CertificationError
 
 if TYPE_CHECKING:

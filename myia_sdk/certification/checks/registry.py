@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from myia_sdk.certification.checks.context import CheckContext, Measurement
 from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.request.references import FAMILIES
+from myia_sdk.certification.request import FAMILIES
 from myia_sdk.errors import SuiteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.request import JSON
     from myia_sdk.certification.traffic.effort import EffortOf
 
 #: Group of entry points whose modules register checks when imported.

@@ -19,7 +19,6 @@ from myia_sdk.certification.checks.predictions import (
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.thresholds import Threshold
 from myia_sdk.certification.statistics.significance import (
-    benjamini_hochberg,
     one_sided_drop_p,
 )
 
@@ -151,7 +150,9 @@ def judge_slices(
     what: str,
 ) -> Measurement:
     """Conclude from the relative loss on each slice and how likely it is chance."""
-    significant = benjamini_hochberg(p_values) <= number(context, "alpha")
+    from scipy.stats import false_discovery_control
+
+    significant = false_discovery_control(p_values) <= number(context, "alpha")
     limit = context.thresholds.passed or 0.0
     bad = (drops > limit) & significant
     worst = int(np.argmax(np.where(bad, drops + 10, drops)))

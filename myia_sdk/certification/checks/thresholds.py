@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 from myia_sdk.certification.checks.outcomes import Outcome
-from myia_sdk.certification.request.records import RecordReader
+from myia_sdk.certification.request import RecordReader
 from myia_sdk.errors import CertificationError
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.request import JSON
 
 Comparator = Literal["<=", ">=", "<", ">", "=="]
 COMPARATORS: tuple[Comparator, ...] = ("<=", ">=", "<", ">", "==")

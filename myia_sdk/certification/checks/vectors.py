@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from myia_sdk.certification.checks.context import CheckContext
-    from myia_sdk.certification.models.protocols import EmbeddingModel
-    from myia_sdk.certification.traffic.retries import RetryPolicy
+    from myia_sdk.certification.models import EmbeddingModel
+    from myia_sdk.certification.traffic import RetryPolicy
 
 MATERIAL = read_material("embedding")
 #: Unrelated short texts.

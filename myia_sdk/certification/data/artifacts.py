@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from myia_sdk.certification.request.references import DatasetRef, require_digest
+from myia_sdk.certification.request.references import require_digest
 from myia_sdk.errors import (
     ArtifactCorruptedError,
     ArtifactNotFoundError,
@@ -23,6 +23,7 @@ from myia_sdk.errors import (
 
 if TYPE_CHECKING:
     from myia_sdk.certification.data.datasets import Dataset
+    from myia_sdk.certification.request import DatasetRef
 
 _CHUNK = 1024 * 1024
 
@@ -64,10 +65,6 @@ class ArtifactStore:
         if not self.exists(digest):
             self._write(digest, content)
         return digest
-
-    def put_file(self, path: str | os.PathLike[str]) -> str:
-        """Store the content of a file and return its digest."""
-        return self.put_bytes(Path(path).read_bytes())
 
     def exists(self, digest: str) -> bool:
         """Tell whether something is stored under this digest."""

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from myia_sdk.certification.data.datasets import Dataset, Features, frame_of
-from myia_sdk.certification.request.references import DatasetRef
+from myia_sdk.certification.request import DatasetRef
 from myia_sdk.errors import DatasetError
 
 if TYPE_CHECKING:

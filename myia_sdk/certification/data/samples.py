@@ -7,7 +7,7 @@ import json
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from myia_sdk.certification.request.records import JSON, json_safe
+from myia_sdk.certification.request import JSON, json_safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

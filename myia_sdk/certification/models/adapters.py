@@ -14,8 +14,8 @@ from myia_sdk.errors import InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.data.artifacts import ArtifactStore
-    from myia_sdk.certification.request.references import ModelRef
+    from myia_sdk.certification.data import ArtifactStore
+    from myia_sdk.certification.request import ModelRef
 
 #: Adapter module of each kind of model.
 ADAPTERS: dict[str, str] = {

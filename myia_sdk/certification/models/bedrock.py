@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from myia_sdk.certification.models.protocols import Surroundings
-    from myia_sdk.certification.request.records import JSON
-    from myia_sdk.certification.request.references import ModelRef
+    from myia_sdk.certification.request import JSON, ModelRef
 
 #: What the protocol calls the end of an answer, in OpenAI's words.
 _FINISH_REASONS = {

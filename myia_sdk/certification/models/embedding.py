@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     import openai
 
     from myia_sdk.certification.models.protocols import Model, Surroundings
-    from myia_sdk.certification.request.records import JSON
-    from myia_sdk.certification.request.references import ModelRef
+    from myia_sdk.certification.request import JSON, ModelRef
 
 #: Options of the reference that the checks read; a factory does not get them.
 _OPTIONS_OF_CHECKS = frozenset({"dimensions", "prices", "unit_norm"})

@@ -11,7 +11,7 @@ from myia_sdk.errors import MissingExtraError, ModelRejectedError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.request import JSON
 
 _SHOWN_CLASSES = 50
 
@@ -78,11 +78,6 @@ class EstimatorModel:
         from sklearn.base import clone
 
         return clone(self._estimator)
-
-    def fit_copy(self, X: object, y: np.ndarray) -> EstimatorModel:
-        """Return an untrained copy of the model, trained with these data."""
-        copy: Any = self.estimator()
-        return EstimatorModel(copy.fit(self._conform(X), y), self.family)
 
     def describe(self) -> Mapping[str, JSON]:
         """Say what was loaded."""

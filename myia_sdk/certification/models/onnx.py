@@ -16,7 +16,7 @@ from myia_sdk.certification.models.onnx_content import (
     OnnxContent,
     require_self_contained,
 )
-from myia_sdk.certification.request.references import ModelRef
+from myia_sdk.certification.request import ModelRef
 from myia_sdk.errors import MissingExtraError, ModelRejectedError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from myia_sdk.certification.models.protocols import Surroundings
-    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.request import JSON
 
 _DTYPES: dict[str, type] = {
     "tensor(float)": np.float32,
@@ -125,10 +125,6 @@ class OnnxModel:
             positive = scores.reshape(-1)
             scores = np.column_stack([1 - positive, positive])
         return _softmax(scores) if self._options.get("scores") == "logits" else scores
-
-    def fit_copy(self, X: object, y: np.ndarray) -> OnnxModel:  # noqa: ARG002
-        """Refuse: a graph cannot be trained again."""
-        raise ModelRejectedError("An ONNX model cannot be trained again.")
 
     def estimator(self) -> object:
         """Refuse: a graph cannot be trained again."""

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     import openai
 
     from myia_sdk.certification.models.protocols import Surroundings
-    from myia_sdk.certification.request.records import JSON
-    from myia_sdk.certification.request.references import ModelRef
+    from myia_sdk.certification.request import JSON, ModelRef
 
 #: Sent where an endpoint asks for no key: the library refuses to send none.
 _NO_KEY = "none"

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from myia_sdk.certification.data.artifacts import ArtifactStore
-    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.data import ArtifactStore
+    from myia_sdk.certification.request import JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +66,6 @@ class ClassifierModel(Model, Protocol):
     def predict_proba(self, X: object) -> np.ndarray:
         """Return one probability per row and class."""
 
-    def fit_copy(self, X: object, y: np.ndarray) -> ClassifierModel:
-        """Return an untrained copy of the model, trained with these data."""
-
     def estimator(self) -> object:
         """Return a fresh untrained scikit-learn estimator like the model's."""
 
@@ -87,9 +84,6 @@ class RegressorModel(Model, Protocol):
 
     def predict(self, X: object) -> np.ndarray:
         """Return one number per row."""
-
-    def fit_copy(self, X: object, y: np.ndarray) -> RegressorModel:
-        """Return an untrained copy of the model, trained with these data."""
 
     def estimator(self) -> object:
         """Return a fresh untrained scikit-learn estimator like the model's."""

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from myia_sdk.certification.models.protocols import Model, Surroundings
-    from myia_sdk.certification.request.records import JSON
-    from myia_sdk.certification.request.references import ModelRef
+    from myia_sdk.certification.request import JSON, ModelRef
 
 
 class CallableModel:
@@ -59,10 +58,6 @@ class CallableModel:
     def predict_proba(self, X: object) -> np.ndarray:  # noqa: ARG002
         """Refuse: a function gives predictions only."""
         raise ModelRejectedError("A function gives no probabilities.")
-
-    def fit_copy(self, X: object, y: np.ndarray) -> CallableModel:  # noqa: ARG002
-        """Refuse: a function cannot be trained."""
-        raise ModelRejectedError("A function cannot be trained again.")
 
     def estimator(self) -> object:
         """Refuse: a function cannot be trained."""

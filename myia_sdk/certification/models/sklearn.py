@@ -20,7 +20,7 @@ from myia_sdk.certification.models.estimators import (
     family_of,
     require_fitted,
 )
-from myia_sdk.certification.request.references import ModelRef
+from myia_sdk.certification.request import ModelRef
 from myia_sdk.errors import MissingExtraError, ModelRejectedError
 
 if TYPE_CHECKING:

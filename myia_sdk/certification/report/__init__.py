@@ -6,14 +6,12 @@ reports are written in are handed out here too.
 
 from __future__ import annotations
 
-from myia_sdk.certification.checks.outcomes import Outcome, Severity
-from myia_sdk.certification.checks.record import CheckRecord
-from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.checks import CheckRecord, Outcome, Severity, Threshold
 from myia_sdk.certification.report.comparison import compare, drift_notice
 from myia_sdk.certification.report.rendering import FORMATS, render
 from myia_sdk.certification.report.report import Report
 from myia_sdk.certification.report.runner import run_suite
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.verdict import Verdict
 
 __all__ = [
     "FORMATS",

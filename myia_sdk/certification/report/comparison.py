@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from myia_sdk.certification.checks.outcomes import Outcome
+from myia_sdk.certification.checks import Outcome
 from myia_sdk.errors import ComparisonError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.checks.record import CheckRecord
+    from myia_sdk.certification.checks import CheckRecord
     from myia_sdk.certification.report.report import Report
-    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.request import JSON
 
 
 class Change(StrEnum):

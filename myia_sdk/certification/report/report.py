@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from myia_sdk.certification.report.rendering import render
 from myia_sdk.certification.report.rendering.page import to_fragment
-from myia_sdk.certification.verdict.findings import Findings
+from myia_sdk.certification.verdict import Findings
 from myia_sdk.errors import PermanentCertificationError
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.request.request import CertificationRequest
+    from myia_sdk.certification.request import CertificationRequest
 
 
 class Report(Findings):

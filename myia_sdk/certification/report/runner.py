@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from myia_sdk.certification.report.report import Report
-from myia_sdk.certification.request.records import JSON, json_safe
+from myia_sdk.certification.request import JSON, json_safe
 from myia_sdk.certification.run.environment import environment
 from myia_sdk.certification.run.preparation import prepared_run
 from myia_sdk.certification.run.run import run_checks
 from myia_sdk.certification.traffic.traffic import at_once
-from myia_sdk.certification.verdict.verdict import Judgement, Verdict, judge
+from myia_sdk.certification.verdict import Judgement, Verdict, judge
 from myia_sdk.errors import (
     MyiaError,
     PermanentCertificationError,
@@ -25,10 +25,10 @@ from myia_sdk.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from myia_sdk.certification.checks.record import CheckRecord
-    from myia_sdk.certification.data.artifacts import ArtifactStore
-    from myia_sdk.certification.models.protocols import Model
-    from myia_sdk.certification.request.request import CertificationRequest
+    from myia_sdk.certification.checks import CheckRecord
+    from myia_sdk.certification.data import ArtifactStore
+    from myia_sdk.certification.models import Model
+    from myia_sdk.certification.request import CertificationRequest
     from myia_sdk.certification.run.run import Run
 
 

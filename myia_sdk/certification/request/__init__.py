@@ -5,7 +5,22 @@ Plain data that travel in a job. Checking a submission is admission's.
 
 from __future__ import annotations
 
-from myia_sdk.certification.request.references import DatasetRef, ModelRef
+from myia_sdk.certification.request.records import JSON, RecordReader, json_safe
+from myia_sdk.certification.request.references import (
+    ENDPOINT_FAMILIES,
+    FAMILIES,
+    DatasetRef,
+    ModelRef,
+)
 from myia_sdk.certification.request.request import CertificationRequest
 
-__all__ = ["CertificationRequest", "DatasetRef", "ModelRef"]
+__all__ = [
+    "ENDPOINT_FAMILIES",
+    "FAMILIES",
+    "JSON",
+    "CertificationRequest",
+    "DatasetRef",
+    "ModelRef",
+    "RecordReader",
+    "json_safe",
+]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.request import JSON
 
 _LIBRARIES = (
     "myia-sdk",

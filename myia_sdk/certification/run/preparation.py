@@ -6,12 +6,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from typing import TYPE_CHECKING, Any, cast
 
 from myia_sdk.certification.data.samples import SampleLog
-from myia_sdk.certification.diagnosis.diagnosis import diagnose
-from myia_sdk.certification.models.adapters import load_model
-from myia_sdk.certification.request.references import ENDPOINT_FAMILIES, ModelRef
+from myia_sdk.certification.diagnosis import diagnose
+from myia_sdk.certification.models import load_model
+from myia_sdk.certification.request import ENDPOINT_FAMILIES, ModelRef
 from myia_sdk.certification.run.run import Run
-from myia_sdk.certification.suites.suites import Suite, load_suite
-from myia_sdk.certification.traffic.budget import Budget, price_of
+from myia_sdk.certification.suites import Suite, load_suite
+from myia_sdk.certification.traffic import Budget
+from myia_sdk.certification.traffic.budget import price_of
 from myia_sdk.errors import (
     DatasetError,
     MyiaError,
@@ -23,10 +24,10 @@ from myia_sdk.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from myia_sdk.certification.data.artifacts import ArtifactStore
+    from myia_sdk.certification.data import ArtifactStore
     from myia_sdk.certification.data.datasets import Dataset
-    from myia_sdk.certification.models.protocols import Model
-    from myia_sdk.certification.request.request import CertificationRequest
+    from myia_sdk.certification.models import Model
+    from myia_sdk.certification.request import CertificationRequest
 
 
 @contextmanager

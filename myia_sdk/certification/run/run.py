@@ -9,14 +9,17 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from myia_sdk.certification.checks.context import CheckContext, Measurement, Shared
-from myia_sdk.certification.checks.outcomes import Outcome
-from myia_sdk.certification.checks.record import CheckRecord
-from myia_sdk.certification.diagnosis.diagnosis import diagnose
-from myia_sdk.certification.request.records import JSON, json_safe
-from myia_sdk.certification.request.references import ENDPOINT_FAMILIES
-from myia_sdk.certification.traffic.budget import Budget, BudgetExceededError
-from myia_sdk.certification.traffic.retries import RetryPolicy
+from myia_sdk.certification.checks import (
+    CheckContext,
+    CheckRecord,
+    Measurement,
+    Outcome,
+)
+from myia_sdk.certification.checks.context import Shared
+from myia_sdk.certification.diagnosis import diagnose
+from myia_sdk.certification.request import ENDPOINT_FAMILIES, JSON, json_safe
+from myia_sdk.certification.traffic import Budget, RetryPolicy
+from myia_sdk.certification.traffic.budget import BudgetExceededError
 from myia_sdk.certification.traffic.traffic import at_once, concurrency_of
 from myia_sdk.errors import SuiteError
 
@@ -25,10 +28,10 @@ if TYPE_CHECKING:
 
     from myia_sdk.certification.data.datasets import Dataset
     from myia_sdk.certification.data.samples import SampleLog
-    from myia_sdk.certification.models.protocols import Model
-    from myia_sdk.certification.request.request import CertificationRequest
+    from myia_sdk.certification.models import Model
+    from myia_sdk.certification.request import CertificationRequest
+    from myia_sdk.certification.suites import Suite
     from myia_sdk.certification.suites.specs import CheckSpec
-    from myia_sdk.certification.suites.suites import Suite
 
 _QUALITY_ISSUE = "QUALITY_ISSUE"
 _TRACEBACK_FRAMES = 10

@@ -6,7 +6,8 @@ own business.
 
 from __future__ import annotations
 
+from myia_sdk.certification.suites.estimate import effort_of
 from myia_sdk.certification.suites.policy import Policy
 from myia_sdk.certification.suites.suites import Suite, list_suites, load_suite
 
-__all__ = ["Policy", "Suite", "list_suites", "load_suite"]
+__all__ = ["Policy", "Suite", "effort_of", "list_suites", "load_suite"]

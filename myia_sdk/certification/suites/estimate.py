@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from myia_sdk.certification.traffic.effort import ANSWER_TOKENS, QUESTION_TOKENS, Effort
+from myia_sdk.certification.traffic import Effort
+from myia_sdk.certification.traffic.effort import ANSWER_TOKENS, QUESTION_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.request import JSON
     from myia_sdk.certification.suites.suites import Suite
 
 #: Parameters by which checks of users commonly say how many requests they send.

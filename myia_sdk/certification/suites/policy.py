@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
-from myia_sdk.certification.checks.outcomes import Severity
-from myia_sdk.certification.request.records import JSON, RecordReader
+from myia_sdk.certification.checks import Severity
+from myia_sdk.certification.request import JSON, RecordReader
 from myia_sdk.errors import SuiteError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.checks.record import CheckRecord
+    from myia_sdk.certification.checks import CheckRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from myia_sdk.certification.checks.outcomes import Severity
-from myia_sdk.certification.checks.registry import Check, find_check, list_checks
-from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.request.records import JSON, RecordReader, json_safe
+from myia_sdk.certification.checks import Severity, Threshold, find_check, list_checks
+from myia_sdk.certification.request import JSON, RecordReader, json_safe
 from myia_sdk.errors import SuiteError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from myia_sdk.certification.checks.registry import Check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

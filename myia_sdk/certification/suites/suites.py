@@ -32,8 +32,7 @@ from typing import TYPE_CHECKING, Self
 
 import rfc8785
 
-from myia_sdk.certification.request.records import JSON, RecordReader, json_safe
-from myia_sdk.certification.request.references import FAMILIES
+from myia_sdk.certification.request import FAMILIES, JSON, RecordReader, json_safe
 from myia_sdk.certification.suites.policy import Policy
 from myia_sdk.certification.suites.specs import (
     CheckSpec,

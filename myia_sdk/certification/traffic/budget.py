@@ -11,8 +11,7 @@ from myia_sdk.errors import InvalidRequestError, PermanentCertificationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.request.records import JSON
-    from myia_sdk.certification.request.references import ModelRef
+    from myia_sdk.certification.request import JSON, ModelRef
 
 _PER_MILLION = 1_000_000
 

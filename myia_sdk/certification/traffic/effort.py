@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.request.records import JSON
+    from myia_sdk.certification.request import JSON
 
 #: Tokens of a question: those of the baseline suite have at most about 160 characters,
 #: four to a token, and the protocol adds some.

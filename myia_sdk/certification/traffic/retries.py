@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from myia_sdk.certification.diagnosis.diagnosis import Diagnosis, diagnose
+from myia_sdk.certification.diagnosis import Diagnosis, diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Callable

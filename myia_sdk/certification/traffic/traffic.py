@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from myia_sdk.certification.request.request import CertificationRequest
+    from myia_sdk.certification.request import CertificationRequest
 
 #: Requests to an endpoint at once where the request's ``concurrency`` says nothing.
 _CONCURRENCY = 4

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
-from myia_sdk.certification.checks.record import CheckRecord
-from myia_sdk.certification.request.records import JSON, RecordReader, json_safe
+from myia_sdk.certification.checks import CheckRecord
+from myia_sdk.certification.request import JSON, RecordReader, json_safe
 from myia_sdk.certification.verdict.verdict import Verdict
 from myia_sdk.errors import CertificationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.checks.outcomes import Outcome
+    from myia_sdk.certification.checks import Outcome
 
 #: Version of the report's record. Readers ignore keys they do not know.
 SCHEMA_VERSION = "1.0"

@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from myia_sdk.certification.checks.outcomes import MEASURED_OUTCOMES, Outcome, Severity
-from myia_sdk.certification.diagnosis.categories import (
-    FORCED_FAILURES,
-    ErrorCategory,
-    most_severe,
-)
-from myia_sdk.certification.suites.policy import STANDARD, Policy
+from myia_sdk.certification.checks import Outcome, Severity
+from myia_sdk.certification.checks.outcomes import MEASURED_OUTCOMES
+from myia_sdk.certification.diagnosis import ErrorCategory
+from myia_sdk.certification.diagnosis.categories import FORCED_FAILURES, most_severe
+from myia_sdk.certification.suites.policy import STANDARD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from myia_sdk.certification.checks.record import CheckRecord
+    from myia_sdk.certification.checks import CheckRecord
+    from myia_sdk.certification.suites import Policy
 
 #: Lowest score of each letter; A and B are certified, C and D a warning.
 RATINGS: tuple[tuple[float, str], ...] = ((90, "A"), (80, "B"), (70, "C"), (60, "D"))

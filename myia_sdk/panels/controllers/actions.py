@@ -12,27 +12,18 @@ from myia_sdk.panels.jobs.detail import certificate_of
 from myia_sdk.panels.jobs.jobform import copied_labels
 from myia_sdk.panels.jobs.joboptions import DELAY_LIMIT
 from myia_sdk.panels.jobs.rows import job_row
-from myia_sdk.panels.live.controller import (
-    Controller,
-    Event,
-    Handler,
-    ids_of,
-    number_of,
-)
-from myia_sdk.panels.permissions.permissions import (
-    JOB_ACTIONS,
-    Action,
-    ActionRefusedError,
-)
-from myia_sdk.queue.jobs.job import Job, NewJob
+from myia_sdk.panels.live.controller import ids_of, number_of
+from myia_sdk.panels.permissions import JOB_ACTIONS, Action, ActionRefusedError
+from myia_sdk.queue.jobs import Job, NewJob
 from myia_sdk.queue.jobs.options import MAX_PRIORITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from myia_sdk.certification.certificate.certificate import Certificate
-    from myia_sdk.client.connection import Connection
-    from myia_sdk.queue.store.administration import QueueAdministration
+    from myia_sdk.certification.certificate import Certificate
+    from myia_sdk.client import Connection
+    from myia_sdk.panels.live import Controller, Event, Handler
+    from myia_sdk.queue.store import QueueAdministration
 
 #: Ids listed in a question.
 SAMPLE = 5
@@ -215,9 +206,8 @@ def verify(connection: Connection, certificate: Certificate) -> tuple[bool, str]
         Whether signature and time are right and nothing was revoked; the verdict it
         states, or why it is not believed.
     """
-    from myia_sdk.certification.certificate.keys import trusted_keys
-    from myia_sdk.certification.certificate.signing import Signer
-    from myia_sdk.certification.verdict.verdict import Verdict
+    from myia_sdk.certification.certificate import Signer, trusted_keys
+    from myia_sdk.certification.verdict import Verdict
 
     settings = connection.settings
     keys = list(trusted_keys(settings.myia_home))

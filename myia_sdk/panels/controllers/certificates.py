@@ -9,23 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from myia_sdk.errors import MyiaError
 from myia_sdk.panels.controllers.actions import copy_of, verify
 from myia_sdk.panels.jobs.rows import COLORS, to_ms
-from myia_sdk.panels.live.controller import (
-    Controller,
-    ControllerOptions,
-    Event,
-    Handler,
-    ids_of,
-    text_of,
-)
-from myia_sdk.panels.permissions.permissions import Action, ActionRefusedError
+from myia_sdk.panels.live import Controller, ControllerOptions, Event, Handler
+from myia_sdk.panels.live.controller import ids_of, text_of
+from myia_sdk.panels.permissions import Action, ActionRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.checks.record import CheckRecord
-    from myia_sdk.certification.report.report import Report
-    from myia_sdk.client.connection import Connection
-    from myia_sdk.panels.live.feed import Changes
+    from myia_sdk.certification.checks import CheckRecord
+    from myia_sdk.certification.report import Report
+    from myia_sdk.client import Connection
+    from myia_sdk.panels.live import Changes
 
 #: Most models and regions shown; a filter finds the others.
 MODELS_LIMIT = 100
@@ -166,7 +160,7 @@ class CertificatesController(Controller):
         self._comparison = self._compare(*cells)
 
     def _compare(self, before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-        from myia_sdk.certification.report.comparison import compare
+        from myia_sdk.certification.report import compare
 
         first, second = self._report(before), self._report(after)
         found = compare(first, second)
@@ -197,7 +191,7 @@ class CertificatesController(Controller):
         return outcome if check.value is None else f"{check.value:.4g} ({outcome})"
 
     def _report(self, cell: Mapping[str, Any]) -> Report:
-        from myia_sdk.certification.report.report import Report
+        from myia_sdk.certification.report import Report
 
         job = self.connection.queue.job(cell["job_id"])
         if job is None:

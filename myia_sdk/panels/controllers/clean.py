@@ -7,20 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from myia_sdk.panels.jobs.rows import to_ms
-from myia_sdk.panels.live.controller import (
-    Controller,
-    ControllerOptions,
-    Event,
-    Handler,
-    number_of,
-)
-from myia_sdk.panels.permissions.permissions import Action, ActionRefusedError
-from myia_sdk.queue.jobs.job import Job, JobState
+from myia_sdk.panels.live import Controller, ControllerOptions, Event, Handler
+from myia_sdk.panels.live.controller import number_of
+from myia_sdk.panels.permissions import Action, ActionRefusedError
+from myia_sdk.queue.jobs import Job, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from myia_sdk.client.connection import Connection
+    from myia_sdk.client import Connection
 
 #: States that can be cleaned: all but active, which run, and parents that wait.
 CLEANABLE = (

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from myia_sdk.certification.suites.estimate import effort_of
+from myia_sdk.certification.suites import effort_of
 from myia_sdk.certification.traffic.budget import Price
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.request.records import JSON
-    from myia_sdk.certification.suites.suites import Suite
+    from myia_sdk.certification.request import JSON
+    from myia_sdk.certification.suites import Suite
 
 
 class Estimate(NamedTuple):

@@ -17,16 +17,15 @@ from myia_sdk.panels.controllers.namespace import (
     find_models,
     find_tables,
 )
-from myia_sdk.panels.live.controller import Controller, ControllerOptions
-from myia_sdk.panels.permissions.permissions import ActionRefusedError
+from myia_sdk.panels.live import Controller, ControllerOptions
+from myia_sdk.panels.permissions import ActionRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from myia_sdk.certification.checks.thresholds import Threshold
-    from myia_sdk.certification.suites.suites import Suite
-    from myia_sdk.client.connection import Connection
-    from myia_sdk.client.registry import Entry
+    from myia_sdk.certification.checks import Threshold
+    from myia_sdk.certification.suites import Suite
+    from myia_sdk.client import Connection, Entry
 
 #: Where a model can be taken from.
 SOURCES = ("variable", "registered", "file", "endpoint")
@@ -124,7 +123,7 @@ class SubmitForm(Controller):
 
     def load(self) -> None:
         """Look for variables, suites and registered models; keep what still fits."""
-        from myia_sdk.certification.suites.suites import list_suites
+        from myia_sdk.certification.suites import list_suites
 
         self.suites = list_suites()
         entries = self.connection.registry.entries()
@@ -232,7 +231,7 @@ class SubmitForm(Controller):
         return self._read[source]
 
     def _read_suite(self, source: str | Path) -> Suite | MyiaError:
-        from myia_sdk.certification.suites.suites import load_suite
+        from myia_sdk.certification.suites import load_suite
 
         try:
             return load_suite(source, plugins=self.connection.plugins)

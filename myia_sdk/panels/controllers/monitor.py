@@ -11,22 +11,16 @@ from myia_sdk.panels.controllers.search import search
 from myia_sdk.panels.jobs.detail import JobDetail
 from myia_sdk.panels.jobs.jobform import JobForm
 from myia_sdk.panels.jobs.rows import COLORS, job_row
-from myia_sdk.panels.live.controller import (
-    Controller,
-    ControllerOptions,
-    Event,
-    Handler,
-    number_of,
-    text_of,
-)
-from myia_sdk.panels.permissions.permissions import ActionRefusedError
-from myia_sdk.queue.jobs.job import Job, JobState
+from myia_sdk.panels.live import Controller, ControllerOptions, Event, Handler
+from myia_sdk.panels.live.controller import number_of, text_of
+from myia_sdk.panels.permissions import ActionRefusedError
+from myia_sdk.queue.jobs import Job, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from myia_sdk.client.connection import Connection
-    from myia_sdk.panels.live.feed import Changes
+    from myia_sdk.client import Connection
+    from myia_sdk.panels.live import Changes
 
 #: Jobs on one page.
 PAGE_SIZE = 25

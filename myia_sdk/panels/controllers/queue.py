@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from myia_sdk.panels.controllers.schedulers import SchedulerActions, scheduler_row
 from myia_sdk.panels.jobs.rows import to_ms
-from myia_sdk.panels.live.controller import Controller, Event, Handler, number_of
-from myia_sdk.panels.permissions.permissions import Action
-from myia_sdk.queue.jobs.job import JobState
+from myia_sdk.panels.live.controller import number_of
+from myia_sdk.panels.permissions import Action
+from myia_sdk.queue.jobs import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from myia_sdk.queue.jobs.metrics import Metrics
-    from myia_sdk.queue.wire.serverinfo import ServerInfo
+    from myia_sdk.panels.live import Controller, Event, Handler
+    from myia_sdk.queue.jobs import Metrics
+    from myia_sdk.queue.wire import ServerInfo
 
 #: Minutes of throughput shown.
 MINUTES = 60

@@ -6,19 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.panels.jobs.rows import to_ms
-from myia_sdk.panels.live.controller import (
-    Controller,
-    Event,
-    Handler,
-    number_of,
-    text_of,
-)
-from myia_sdk.panels.permissions.permissions import Action, ActionRefusedError
-from myia_sdk.queue.jobs.job import NewJob
+from myia_sdk.panels.live.controller import number_of, text_of
+from myia_sdk.panels.permissions import Action, ActionRefusedError
+from myia_sdk.queue.jobs import NewJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from myia_sdk.panels.live import Controller, Event, Handler
     from myia_sdk.queue.store.schedulers import JobScheduler
 
 #: Longest distance of two runs that the panel takes, seconds: ten years.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from myia_sdk.queue.jobs.job import LABELS, MAX_LABEL_LENGTH, Job, JobState
+from myia_sdk.queue.jobs import Job, JobState
+from myia_sdk.queue.jobs.job import LABELS, MAX_LABEL_LENGTH
 
 if TYPE_CHECKING:
-    from myia_sdk.queue.store.store import JobStore
+    from myia_sdk.queue.store import JobStore
 
 #: Jobs looked at, at most, when words have to be compared one by one.
 SCAN_LIMIT = 2_000

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from myia_sdk.client.submit import Submissions
+from myia_sdk.client import Submissions
 from myia_sdk.errors import InvalidRequestError
 from myia_sdk.panels.controllers.form import (
     AMOUNT_LIMIT,
@@ -16,11 +16,11 @@ from myia_sdk.panels.controllers.form import (
     amount,
 )
 from myia_sdk.panels.controllers.namespace import count_missing
-from myia_sdk.panels.permissions.permissions import Action, ActionRefusedError
+from myia_sdk.panels.permissions import Action, ActionRefusedError
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.request.references import ModelRef
-    from myia_sdk.panels.live.controller import Event, Handler
+    from myia_sdk.certification.request import ModelRef
+    from myia_sdk.panels.live import Event, Handler
 
 #: BullMQ's greatest priority.
 PRIORITY_LIMIT = 2_097_151
@@ -88,7 +88,7 @@ class SubmitController(SubmitForm):
         InvalidRequestError
             A part is missing or malformed; the message names its key.
         """
-        from myia_sdk.certification.request.references import ModelRef
+        from myia_sdk.certification.request import ModelRef
 
         values = self.values
         return ModelRef(

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from myia_sdk.panels.jobs.relatives import family_record, flow_record
 from myia_sdk.panels.jobs.rows import check_row, check_rows, job_row, timeline, to_ms
-from myia_sdk.panels.permissions.redaction import Redaction, pretty
-from myia_sdk.queue.jobs.job import Job, JobState
-from myia_sdk.queue.store.events import Event
+from myia_sdk.panels.permissions.redaction import pretty
+from myia_sdk.queue.jobs import Job, JobState
+from myia_sdk.queue.store import Event
 from myia_sdk.queue.store.flow import Family, Flow, read_family, read_flow
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from myia_sdk.certification.certificate.certificate import Certificate
-    from myia_sdk.client.connection import Connection
-    from myia_sdk.panels.live.feed import Changes
+    from myia_sdk.certification.certificate import Certificate
+    from myia_sdk.client import Connection
+    from myia_sdk.panels.live import Changes
+    from myia_sdk.panels.permissions import Redaction
 
 #: Newest events of the queue that are read for the checks that a run had finished
 #: before it was looked at.
@@ -219,7 +220,7 @@ def certificate_of(return_value: object) -> Certificate | None:
 
     The signature is not checked here: that is what *verify* is for.
     """
-    from myia_sdk.certification.certificate.certificate import Certificate
+    from myia_sdk.certification.certificate import Certificate
     from myia_sdk.errors import CertificateError
 
     record = (

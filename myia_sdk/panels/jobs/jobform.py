@@ -16,20 +16,18 @@ from myia_sdk.panels.jobs.joboptions import (
     read_options,
     shown_options,
 )
-from myia_sdk.panels.live.controller import Controller, Event, Handler, ids_of, text_of
-from myia_sdk.panels.permissions.permissions import (
-    JOB_ACTIONS,
-    Action,
-    ActionRefusedError,
-)
+from myia_sdk.panels.live.controller import ids_of, text_of
+from myia_sdk.panels.permissions import JOB_ACTIONS, Action, ActionRefusedError
 from myia_sdk.panels.permissions.redaction import ShownJson
-from myia_sdk.queue.jobs.job import NewJob, check_labels
+from myia_sdk.queue.jobs import NewJob
+from myia_sdk.queue.jobs.job import check_labels
 from myia_sdk.queue.jobs.payload import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from myia_sdk.queue.jobs.job import Job
+    from myia_sdk.panels.live import Controller, Event, Handler
+    from myia_sdk.queue.jobs import Job
 
 #: Longest text of data or options taken from a form, characters.
 EDIT_LIMIT = 200_000
@@ -257,7 +255,7 @@ class JobForm:
 
 def _request_labels(data: object) -> dict[str, str]:
     """Return the labels of a certification; raises what is wrong with its data."""
-    from myia_sdk.certification.request.request import CertificationRequest
+    from myia_sdk.certification.request import CertificationRequest
 
     request = CertificationRequest.from_record(data)
     labels = {

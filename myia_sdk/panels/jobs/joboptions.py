@@ -6,17 +6,17 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from myia_sdk.panels.permissions.permissions import ActionRefusedError
+from myia_sdk.panels.permissions import ActionRefusedError
+from myia_sdk.queue.jobs import JobOptions
 from myia_sdk.queue.jobs.options import (
     MAX_DELAY,
     MAX_PRIORITY,
     PARENT_RULES,
-    JobOptions,
     milliseconds,
 )
 
 if TYPE_CHECKING:
-    from myia_sdk.queue.jobs.job import Job
+    from myia_sdk.queue.jobs import Job
 
 #: Returns a text of the catalogue.
 Say = Callable[..., str]

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.colors import OUTCOME_COLORS, STATE_COLORS, VERDICT_COLORS
-from myia_sdk.queue.jobs.job import Job, JobState
+from myia_sdk.queue.jobs import Job, JobState
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from myia_sdk.panels.permissions.redaction import Redaction
+    from myia_sdk.panels.permissions import Redaction
 
 #: Colours by the names that panel.js uses.
 COLORS: dict[str, str] = {

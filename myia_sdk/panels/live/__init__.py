@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
-from myia_sdk.panels.live.feed import LiveFeed
+from myia_sdk.panels.live.controller import (
+    Controller,
+    ControllerOptions,
+    Event,
+    Handler,
+)
+from myia_sdk.panels.live.feed import Changes, LiveFeed
+from myia_sdk.panels.live.view import LiveView
 
-__all__ = ["LiveFeed"]
+__all__ = [
+    "Changes",
+    "Controller",
+    "ControllerOptions",
+    "Event",
+    "Handler",
+    "LiveFeed",
+    "LiveView",
+]

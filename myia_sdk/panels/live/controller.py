@@ -9,17 +9,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from myia_sdk.panels.live.patches import Operation, diff
-from myia_sdk.panels.page.texts import choose_language, translate
-from myia_sdk.panels.permissions.permissions import (
+from myia_sdk.panels.page import choose_language, translate
+from myia_sdk.panels.permissions import (
     JOB_ACTIONS,
     Action,
     ActionRefusedError,
     Permissions,
+    Redact,
+    Redaction,
 )
-from myia_sdk.panels.permissions.redaction import Redact, Redaction
 
 if TYPE_CHECKING:
-    from myia_sdk.client.connection import Connection
+    from myia_sdk.client import Connection
     from myia_sdk.panels.live.feed import Changes, Reachability
 
 Event = Mapping[str, Any]

@@ -22,8 +22,7 @@ from myia_sdk.errors import MyiaError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from myia_sdk.queue.store.events import Event
-    from myia_sdk.queue.store.store import JobStore
+    from myia_sdk.queue.store import Event, JobStore
 
 logger = logging.getLogger(__name__)
 
@@ -227,7 +226,7 @@ class LiveFeed:
     # The reader.
 
     def _read(self) -> None:
-        from myia_sdk.queue.store.events import EventReader
+        from myia_sdk.queue.store import EventReader
 
         store = self._store
         delay = RECONNECT_DELAYS[0]

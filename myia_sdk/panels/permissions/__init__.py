@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
-from myia_sdk.panels.permissions.permissions import ActionRefusedError
+from myia_sdk.panels.permissions.permissions import (
+    JOB_ACTIONS,
+    Action,
+    ActionRefusedError,
+    Permissions,
+)
+from myia_sdk.panels.permissions.redaction import Redact, Redaction
 
-__all__ = ["ActionRefusedError"]
+__all__ = [
+    "JOB_ACTIONS",
+    "Action",
+    "ActionRefusedError",
+    "Permissions",
+    "Redact",
+    "Redaction",
+]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from myia_sdk.errors import MyiaError
-from myia_sdk.queue.jobs.job import FINISHED_STATES, JobState
+from myia_sdk.queue.jobs import FINISHED_STATES, JobState
 
 
 class ActionRefusedError(MyiaError):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from myia_sdk.queue.consumer.leases import Running
     from myia_sdk.queue.huey.hueyqueue import HueyQueue
     from myia_sdk.queue.huey.tasks import TaskOptions
-    from myia_sdk.queue.jobs.job import Job
+    from myia_sdk.queue.jobs import Job
     from myia_sdk.queue.sandbox.sandbox import Sandbox
 
 RUN_IN_CHILD = f"{run_in_child.__module__}:{run_in_child.__qualname__}"

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from myia_sdk.errors import QueueError
-from myia_sdk.queue.wire.outages import Outage, Patience
+from myia_sdk.queue.wire.outages import Patience
 
 if TYPE_CHECKING:
     from myia_sdk.queue.consumer.doorbell import Doorbell
     from myia_sdk.queue.consumer.leases import Leases, Running
     from myia_sdk.queue.huey.hueyqueue import HueyQueue
-    from myia_sdk.queue.store.store import JobStore
+    from myia_sdk.queue.store import JobStore
+    from myia_sdk.queue.wire import Outage
 
 #: How long an idle slot waits for its turn before it looks at the stop flag, seconds.
 TURN_SECONDS = 0.2

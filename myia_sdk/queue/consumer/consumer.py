@@ -32,9 +32,8 @@ from myia_sdk.queue.consumer.supervision import Supervisor
 from myia_sdk.queue.huey.periodic import register_periodic
 from myia_sdk.queue.sandbox.processes import PR_SET_DUMPABLE, set_process_flag
 from myia_sdk.queue.sandbox.sandbox import Sandbox
-from myia_sdk.queue.store.administration import QueueAdministration
-from myia_sdk.queue.store.schedulers import JobSchedulers
-from myia_sdk.queue.wire.outages import Outage
+from myia_sdk.queue.store import JobSchedulers, QueueAdministration
+from myia_sdk.queue.wire import Outage
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -14,7 +14,7 @@ from myia_sdk.queue.wire.workers import worker_client_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from myia_sdk.queue.store.store import JobStore
+    from myia_sdk.queue.store import JobStore
 
 #: Longest wait, seconds: below the socket time-out of 5 s, and the time after which
 #: a wake-up that got lost no longer matters.

@@ -23,7 +23,7 @@ from myia_sdk.queue.consumer.decision import Again, Failure
 from myia_sdk.queue.huey.tasks import options_of
 from myia_sdk.queue.jobs.job import MAX_LABEL_LENGTH
 from myia_sdk.queue.jobs.payload import printable
-from myia_sdk.queue.wire.outages import Outage, Patience, is_outage
+from myia_sdk.queue.wire.outages import Patience, is_outage
 
 if TYPE_CHECKING:
     import threading
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from myia_sdk.queue.consumer.leases import Running
     from myia_sdk.queue.huey.hueyqueue import HueyQueue
-    from myia_sdk.queue.jobs.job import Job
+    from myia_sdk.queue.jobs import Job
+    from myia_sdk.queue.wire import Outage
 
 logger = logging.getLogger("huey.consumer")
 

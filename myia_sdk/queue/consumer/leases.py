@@ -20,9 +20,8 @@ from myia_sdk.errors import (
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from myia_sdk.queue.jobs.job import Job
-    from myia_sdk.queue.store.administration import QueueAdministration
-    from myia_sdk.queue.store.store import JobStore
+    from myia_sdk.queue.jobs import Job
+    from myia_sdk.queue.store import JobStore, QueueAdministration
 
 logger = logging.getLogger(__name__)
 

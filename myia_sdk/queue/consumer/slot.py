@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from myia_sdk.queue.consumer.attempt import TaskRunner
     from myia_sdk.queue.consumer.ending import Endings
     from myia_sdk.queue.huey.hueyqueue import HueyQueue
-    from myia_sdk.queue.jobs.job import Job
-    from myia_sdk.queue.store.schedulers import JobSchedulers
+    from myia_sdk.queue.jobs import Job
+    from myia_sdk.queue.store import JobSchedulers
 
 logger = logging.getLogger("huey.consumer")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from myia_sdk.queue.consumer.leases import Leases
     from myia_sdk.queue.huey.hueyqueue import HueyQueue
-    from myia_sdk.queue.wire.outages import Outage
+    from myia_sdk.queue.wire import Outage
 
 logger = logging.getLogger("huey.consumer")
 

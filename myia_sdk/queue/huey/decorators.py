@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
     from huey.api import TaskWrapper
 
-    from myia_sdk.queue.jobs.job import Job
-    from myia_sdk.queue.jobs.options import Backoff
+    from myia_sdk.queue.jobs import Backoff, Job
 
 
 class TaskDeclarer(TaskResults):

@@ -22,15 +22,15 @@ from myia_sdk.queue.jobs.payload import encode_json
 from myia_sdk.queue.sandbox.child import current_channel
 from myia_sdk.queue.sandbox.current import CurrentJob, running
 from myia_sdk.queue.sandbox.sandbox import Limits
-from myia_sdk.queue.store.store import JobStore
-from myia_sdk.queue.wire.clients import ConnectionOptions, connect
+from myia_sdk.queue.store import JobStore
+from myia_sdk.queue.wire import ConnectionOptions, connect
 from myia_sdk.queue.wire.keys import check_queue_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from myia_sdk.queue.jobs.options import Retention
-    from myia_sdk.queue.wire.clients import RedisClient
+    from myia_sdk.queue.jobs import Retention
+    from myia_sdk.queue.wire import RedisClient
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.queue.huey.translation import HUEY_FIELD, TIMEOUT_FIELD
-from myia_sdk.queue.jobs.job import NewJob
-from myia_sdk.queue.jobs.options import JobOptions, Retention
+from myia_sdk.queue.jobs import JobOptions, NewJob, Retention
 from myia_sdk.queue.jobs.payload import encode_json
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from huey.api import PeriodicTask
 
     from myia_sdk.queue.huey.hueyqueue import HueyQueue
-    from myia_sdk.queue.store.schedulers import JobSchedulers
+    from myia_sdk.queue.store import JobSchedulers
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from huey.utils import Error
 from myia_sdk.errors import QueueError
 from myia_sdk.queue.huey.messages import naive_moment, plain, revive
 from myia_sdk.queue.huey.translation import HUEY_FIELD, TIMEOUT_FIELD, TaskTranslator
+from myia_sdk.queue.jobs import Job, JobState
 from myia_sdk.queue.jobs.ids import RESERVED_IDS
-from myia_sdk.queue.jobs.job import Job, JobState
 from myia_sdk.queue.jobs.payload import encode_json
 from myia_sdk.queue.sandbox.child import current_channel
 
@@ -145,7 +145,7 @@ class TaskResults(TaskTranslator):
         if self.is_in_memory:
             super().flush()
             return
-        from myia_sdk.queue.store.administration import QueueAdministration
+        from myia_sdk.queue.store import QueueAdministration
 
         administration = QueueAdministration(self.store)
         administration.drain(delayed=True)

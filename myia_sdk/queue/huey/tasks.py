@@ -32,8 +32,7 @@ from myia_sdk.queue.sandbox.child import current_channel, error_record
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from myia_sdk.queue.jobs.job import Job
-    from myia_sdk.queue.jobs.options import Backoff
+    from myia_sdk.queue.jobs import Backoff, Job
 
 #: The Hueys of this process: a child looks here for the task of a module it imported.
 REGISTRIES: weakref.WeakSet[Any] = weakref.WeakSet()

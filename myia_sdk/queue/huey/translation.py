@@ -16,12 +16,12 @@ from myia_sdk.queue.huey.tasks import (
     options_of,
     unbind_arguments,
 )
-from myia_sdk.queue.jobs.job import Job, NewJob
-from myia_sdk.queue.jobs.options import MAX_PRIORITY, Backoff, JobOptions
+from myia_sdk.queue.jobs import Backoff, Job, JobOptions, NewJob
+from myia_sdk.queue.jobs.options import MAX_PRIORITY
 from myia_sdk.queue.jobs.payload import encode_json
 
 if TYPE_CHECKING:
-    from myia_sdk.queue.store.store import JobStore
+    from myia_sdk.queue.store import JobStore
 
 #: Bull's priority of Huey's 0 when priorities are used: room on both sides.
 MIDDLE_PRIORITY = 1_000_000

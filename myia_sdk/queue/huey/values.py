@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from huey.constants import EmptyData
 from huey.storage import BaseStorage
 
-from myia_sdk.queue.jobs.job import JobState
+from myia_sdk.queue.jobs import JobState
 from myia_sdk.queue.sandbox.child import current_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from myia_sdk.queue.sandbox.child import ChildChannel
-    from myia_sdk.queue.store.store import JobStore
+    from myia_sdk.queue.store import JobStore
 
 #: Errors of tasks that never became jobs, and values of chords, are kept this long.
 RESULT_TTL_SECONDS = 24 * 3600

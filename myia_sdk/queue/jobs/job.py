@@ -9,50 +9,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from myia_sdk.errors import InvalidJobError
 from myia_sdk.queue.jobs.options import (
-    Backoff,
-    Deduplication,
     JobOptions,
-    ParentRule,
-    RateLimit,
-    Retention,
-    epoch_ms,
-    milliseconds,
 )
 from myia_sdk.queue.jobs.payload import check_text
 from myia_sdk.queue.jobs.states import (
     FINISHED_STATES,
-    PENDING_STATES,
-    TRANSITIONS,
     JobState,
-    Transition,
-    targets,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-
-__all__ = [
-    "ATTRIBUTE_FIELDS",
-    "FINISHED_STATES",
-    "LABELS",
-    "LISTING",
-    "PENDING_STATES",
-    "TRANSITIONS",
-    "Backoff",
-    "Deduplication",
-    "Job",
-    "JobOptions",
-    "JobState",
-    "NewJob",
-    "ParentRule",
-    "RateLimit",
-    "Retention",
-    "Transition",
-    "epoch_ms",
-    "milliseconds",
-    "targets",
-]
-
 
 #: Labels that listings show: what was certified, then what came out.
 LABELS = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from myia_sdk.queue.jobs.job import JobState
+    from myia_sdk.queue.jobs.states import JobState
 
 _MINUTE_MS = 60_000
 

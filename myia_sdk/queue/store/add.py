@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from myia_sdk.errors import DuplicateJobError, InvalidJobError
 from myia_sdk.queue.jobs.ids import new_job_id
-from myia_sdk.queue.jobs.job import LABEL_PREFIX, NewJob, epoch_ms, milliseconds
+from myia_sdk.queue.jobs.job import LABEL_PREFIX
+from myia_sdk.queue.jobs.options import epoch_ms, milliseconds
 from myia_sdk.queue.jobs.payload import DEFAULT_PAYLOAD_LIMIT, encode_json
 from myia_sdk.queue.store.search import JobSearcher
 from myia_sdk.queue.wire import scripts
@@ -15,7 +16,7 @@ from myia_sdk.queue.wire import scripts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from myia_sdk.queue.jobs.options import JobOptions
+    from myia_sdk.queue.jobs import JobOptions, NewJob
 
 #: Jobs sent in one round trip of `JobProducer.add_many`.
 ADD_AT_ONCE = 5_000

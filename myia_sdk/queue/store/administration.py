@@ -6,13 +6,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from myia_sdk.errors import ConfigurationError, QueueError
-from myia_sdk.queue.jobs.defaults import QueueDefaults
-from myia_sdk.queue.jobs.job import JobState, RateLimit
-from myia_sdk.queue.jobs.metrics import Metrics
+from myia_sdk.queue.jobs import JobState, Metrics, QueueDefaults, RateLimit
 from myia_sdk.queue.jobs.options import epoch_ms, milliseconds
 from myia_sdk.queue.store.control import Cancellation, JobControl
+from myia_sdk.queue.wire import ServerInfo
 from myia_sdk.queue.wire.commands import list_clients
-from myia_sdk.queue.wire.serverinfo import ServerInfo
 from myia_sdk.queue.wire.workers import WorkerRecord, workers_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.errors import ConfigurationError, InvalidTransitionError, JobNotFoundError
-from myia_sdk.queue.jobs.job import JobOptions
+from myia_sdk.queue.jobs import JobOptions
 from myia_sdk.queue.jobs.options import milliseconds
 from myia_sdk.queue.jobs.payload import DEFAULT_PAYLOAD_LIMIT, check_text, encode_json
 

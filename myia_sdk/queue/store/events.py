@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from myia_sdk.queue.wire.clients import address_of, wrap_errors
+from myia_sdk.queue.wire import wrap_errors
+from myia_sdk.queue.wire.clients import address_of
 
 if TYPE_CHECKING:
-    from myia_sdk.queue.wire.clients import RedisClient
-    from myia_sdk.queue.wire.keys import Keys
+    from myia_sdk.queue.wire import Keys, RedisClient
 
 #: Longest blocking read. It stays below the socket time-out of 5 s.
 LONGEST_BLOCK = timedelta(seconds=4)

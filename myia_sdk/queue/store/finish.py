@@ -6,15 +6,13 @@ import json
 from typing import TYPE_CHECKING, NoReturn
 
 from myia_sdk.errors import InvalidTransitionError, JobNotFoundError, LeaseLostError
-from myia_sdk.queue.jobs.job import (
-    Job,
-    JobState,
-    Retention,
-    check_labels,
+from myia_sdk.queue.jobs import Job, JobState, Retention
+from myia_sdk.queue.jobs.job import check_labels
+from myia_sdk.queue.jobs.options import (
+    DEFAULT_STACK_TRACE_LIMIT,
     epoch_ms,
     milliseconds,
 )
-from myia_sdk.queue.jobs.options import DEFAULT_STACK_TRACE_LIMIT
 from myia_sdk.queue.jobs.payload import encode_json, printable
 from myia_sdk.queue.store.add import JobProducer, flat
 

@@ -12,7 +12,7 @@ from myia_sdk.queue.store.read import JobReader, chunks
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from myia_sdk.queue.jobs.job import Job, JobState
+    from myia_sdk.queue.jobs import Job, JobState
 
 #: Ids read of each kind of children; flows of BullMQ can have thousands.
 CHILDREN_LIMIT = 50

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from myia_sdk.queue.jobs.job import FINISHED_STATES, JobState
+from myia_sdk.queue.jobs import FINISHED_STATES, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,18 +6,18 @@ import logging
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from myia_sdk.errors import ConfigurationError
-from myia_sdk.queue.jobs.job import Job, JobState, job_from_values, wire_fields
-from myia_sdk.queue.wire import scripts
-from myia_sdk.queue.wire.clients import address_of, is_cluster, wrap_errors
+from myia_sdk.queue.jobs import Job, JobState
+from myia_sdk.queue.jobs.job import job_from_values, wire_fields
+from myia_sdk.queue.wire import Keys, scripts, wrap_errors
+from myia_sdk.queue.wire.clients import address_of, is_cluster
 from myia_sdk.queue.wire.clock import ServerClock
 from myia_sdk.queue.wire.commands import Command, send_all
-from myia_sdk.queue.wire.keys import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from myia_sdk.queue.wire.clients import RedisClient
+    from myia_sdk.queue.wire import RedisClient
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from myia_sdk.errors import ConfigurationError
-from myia_sdk.queue.jobs.job import LABEL_PREFIX, JobOptions, NewJob
+from myia_sdk.queue.jobs import JobOptions, NewJob
+from myia_sdk.queue.jobs.job import LABEL_PREFIX
 from myia_sdk.queue.jobs.options import epoch_ms
 from myia_sdk.queue.jobs.payload import DEFAULT_PAYLOAD_LIMIT, encode_json
 from myia_sdk.queue.jobs.timetable import Tick, Timetable

@@ -15,7 +15,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from myia_sdk.errors import ConfigurationError, QueueError
-from myia_sdk.queue.jobs.job import Job, JobState, NewJob
+from myia_sdk.queue.jobs import Job, JobState, NewJob
 from myia_sdk.queue.jobs.options import epoch_ms
 from myia_sdk.queue.jobs.payload import DEFAULT_PAYLOAD_LIMIT, check_text, encode_json
 from myia_sdk.queue.jobs.timetable import Tick, Timetable

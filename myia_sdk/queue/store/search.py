@@ -16,22 +16,16 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.errors import QueueError
-from myia_sdk.queue.jobs.job import (
-    FINISHED_STATES,
-    LABEL_PREFIX,
-    LISTING,
-    Job,
-    JobState,
-    check_labels,
-    epoch_ms,
-)
+from myia_sdk.queue.jobs import FINISHED_STATES, Job, JobState
+from myia_sdk.queue.jobs.job import LABEL_PREFIX, LISTING, check_labels
+from myia_sdk.queue.jobs.options import epoch_ms
 from myia_sdk.queue.store.read import JobReader
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
 
-    from myia_sdk.queue.wire.clients import RedisClient
+    from myia_sdk.queue.wire import RedisClient
 
 logger = logging.getLogger(__name__)
 

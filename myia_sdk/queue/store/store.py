@@ -7,7 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from myia_sdk.errors import InvalidJobError
-from myia_sdk.queue.jobs.job import Job, JobState, RateLimit, check_labels, milliseconds
+from myia_sdk.queue.jobs import Job, JobState, RateLimit
+from myia_sdk.queue.jobs.job import check_labels
+from myia_sdk.queue.jobs.options import milliseconds
 from myia_sdk.queue.jobs.payload import DEFAULT_PAYLOAD_LIMIT, encode_json, printable
 from myia_sdk.queue.store.add import flat
 from myia_sdk.queue.store.finish import (
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from myia_sdk.queue.store.search import Labeller
-    from myia_sdk.queue.wire.clients import RedisClient
+    from myia_sdk.queue.wire import RedisClient
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from tornado.websocket import websocket_connect
 from myia_sdk.board.app import load_redact
 from myia_sdk.board.gate import FAILURES_ALLOWED, Gate
 from myia_sdk.errors import ConfigurationError
-from myia_sdk.queue.jobs.job import NewJob
+from myia_sdk.queue.jobs import NewJob
 from tests.conftest import free_port
 from tests.helpers.coroutines import run_coroutine
 from tests.helpers.panel_probe import TOKEN, Jobs
@@ -197,7 +197,7 @@ def test_a_foreign_origin_is_refused_even_with_credentials(board):
 
 
 def test_assets_are_the_panels_own(board):
-    from myia_sdk.panels.page.assets import script
+    from myia_sdk.panels.page import script
 
     reply = board.get("/admin/queues/panel.js", Cookie=cookie_of(board))
     assert reply.text == script()

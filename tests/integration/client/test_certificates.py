@@ -6,12 +6,11 @@ import threading
 
 import pytest
 
-from myia_sdk.certification.certificate.certificate import Certificate
-from myia_sdk.certification.certificate.signing import Signer
-from myia_sdk.certification.data.artifacts import ArtifactStore
-from myia_sdk.client.certificates import CertificateStore
+from myia_sdk.certification.certificate import Certificate, Signer
+from myia_sdk.certification.data import ArtifactStore
+from myia_sdk.client import CertificateStore
 from myia_sdk.errors import CertificateError
-from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.store import JobStore
 from tests.helpers.reports import make_report
 
 REVOKERS = 6

@@ -11,7 +11,7 @@ from sklearn.naive_bayes import GaussianNB
 from myia_sdk import Batch, Client, Settings
 from myia_sdk.errors import ConfigurationError, InvalidJobError, InvalidTransitionError
 from myia_sdk.queue import JobOptions, JobState, NewJob
-from myia_sdk.queue.jobs.defaults import QueueDefaults
+from myia_sdk.queue.jobs import QueueDefaults
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import redis
 from myia_sdk.client.query import JobQuery, aware, read_jobs, states_asked
 from myia_sdk.errors import ConfigurationError, InvalidJobError
 from myia_sdk.frames import jobs_frame
-from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob
+from myia_sdk.queue.jobs import JobOptions, JobState, NewJob
+from myia_sdk.queue.store import JobStore
 from myia_sdk.queue.store import hashes as listing
-from myia_sdk.queue.store.store import JobStore
 
 LEASE = timedelta(hours=1)
 

@@ -15,9 +15,9 @@ from matplotlib import pyplot as plt
 
 from myia_sdk import Client, Settings
 from myia_sdk.certification.data.samples import SampleLog
-from myia_sdk.client.plots import Plots
+from myia_sdk.client import Plots
 from myia_sdk.errors import ArtifactNotFoundError
-from myia_sdk.queue.jobs.job import NewJob
+from myia_sdk.queue.jobs import NewJob
 from tests.conftest import RedisServer
 from tests.helpers.frame_records import make_check, make_report
 

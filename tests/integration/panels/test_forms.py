@@ -13,7 +13,7 @@ from myia_sdk.panels.board import BoardPanel
 from myia_sdk.panels.clean import CleanPanel
 from myia_sdk.panels.controllers.submit import SubmitController
 from myia_sdk.panels.submit import SubmitPanel
-from myia_sdk.queue.jobs.job import JobState
+from myia_sdk.queue.jobs import JobState
 from tests.helpers.panel_probe import *  # noqa: F403
 from tests.helpers.panel_probe import at_once, browser_clicks, browser_sets
 from tests.helpers.suites import OWN_SUITE
@@ -187,7 +187,7 @@ def test_the_cost_is_estimated_for_each_region(form, tmp_path, prices, text):
 def test_prices_of_a_registered_model_come_before_those_of_the_suite(form, client):
     from datetime import UTC, datetime
 
-    from myia_sdk.client.registry import Entry
+    from myia_sdk.client import Entry
 
     model = {"kind": "openai", "name": "m", "options": {"prices": {"prompt": 0.0}}}
     entry = Entry(
@@ -540,7 +540,7 @@ def test_a_read_only_clean_panel_refuses(client, comms, jobs):
 
 
 def test_obliterate_waits_for_the_typed_name(clean, client, jobs, queue_name):
-    from myia_sdk.panels.permissions.permissions import Action
+    from myia_sdk.panels.permissions import Action
 
     jobs.waiting()
     browser_clicks(clean.more_buttons[Action.OBLITERATE])
@@ -557,7 +557,7 @@ def test_obliterate_waits_for_the_typed_name(clean, client, jobs, queue_name):
 def test_obliterate_tells_of_running_jobs_and_then_drops_them(
     clean, client, jobs, queue_name
 ):
-    from myia_sdk.panels.permissions.permissions import Action
+    from myia_sdk.panels.permissions import Action
 
     jobs.active()
     browser_clicks(clean.more_buttons[Action.OBLITERATE])
@@ -570,7 +570,7 @@ def test_obliterate_tells_of_running_jobs_and_then_drops_them(
 def test_a_job_that_starts_after_the_question_stops_an_obliterate(
     clean, client, jobs, queue_name
 ):
-    from myia_sdk.panels.permissions.permissions import Action
+    from myia_sdk.panels.permissions import Action
 
     jobs.waiting()
     browser_clicks(clean.more_buttons[Action.OBLITERATE])
@@ -582,7 +582,7 @@ def test_a_job_that_starts_after_the_question_stops_an_obliterate(
 
 
 def test_certificates_outlive_clean_and_obliterate(clean, client, jobs, queue_name):
-    from myia_sdk.panels.permissions.permissions import Action
+    from myia_sdk.panels.permissions import Action
 
     ids = [jobs.certified("iris"), jobs.certified("wine")]
     fill_clean(clean, "completed", "0", "1")

@@ -20,10 +20,9 @@ import pytest
 import redis
 
 from myia_sdk.errors import ConfigurationError, LocalServerError, QueueConnectionError
+from myia_sdk.server import LocalServer, find_server, start_server
 from myia_sdk.server.embedded import Premises, write_private
-from myia_sdk.server.local import LocalServer
-from myia_sdk.server.server import find_server, start_server
-from myia_sdk.settings.settings import Settings
+from myia_sdk.settings import Settings
 from tests.conftest import refusing_port
 from tests.helpers.processes import is_gone
 

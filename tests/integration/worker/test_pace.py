@@ -10,7 +10,7 @@ import pytest
 
 from myia_sdk import Client, Settings
 from myia_sdk.queue.bullhuey import BullHuey
-from myia_sdk.queue.jobs.job import Job, JobState
+from myia_sdk.queue.jobs import Job, JobState
 from myia_sdk.queue.sandbox import channel
 from myia_sdk.queue.sandbox.child import ChildChannel
 from myia_sdk.queue.sandbox.current import CurrentJob

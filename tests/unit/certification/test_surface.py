@@ -10,7 +10,7 @@ import pytest
 from myia_sdk import certification
 from myia_sdk.certification.admission import build_request
 from myia_sdk.certification.checks import registry
-from myia_sdk.certification.data.artifacts import ArtifactStore
+from myia_sdk.certification.data import ArtifactStore
 from myia_sdk.errors import MissingExtraError
 
 ROOMS = (

@@ -8,7 +8,7 @@ from myia_sdk.arguments import to_timedelta
 from myia_sdk.client.submit import Draft
 from myia_sdk.client.wait import ProgressBar, progress_share
 from myia_sdk.errors import InvalidJobError
-from myia_sdk.queue.jobs.job import Job, JobState
+from myia_sdk.queue.jobs import Job, JobState
 from myia_sdk.worker.certify import redact, secret_names
 
 

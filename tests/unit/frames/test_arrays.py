@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from myia_sdk.frames import fields_of, jobs_frame
-from myia_sdk.queue.jobs.job import Job, JobState
+from myia_sdk.queue.jobs import Job, JobState
 from myia_sdk.queue.store.hashes import JobTable
 
 COLUMNS = list(jobs_frame([]).columns)

@@ -12,10 +12,10 @@ import pytest
 
 from myia_sdk import frames
 from myia_sdk.errors import ConfigurationError
-from myia_sdk.queue.jobs.job import JobState
-from myia_sdk.queue.jobs.metrics import Metrics, MetricsPoint
+from myia_sdk.queue.jobs import JobState, Metrics
+from myia_sdk.queue.jobs.metrics import MetricsPoint
 from myia_sdk.queue.jobs.timetable import Timetable
-from myia_sdk.queue.store.events import Event
+from myia_sdk.queue.store import Event
 from myia_sdk.queue.store.schedulers import JobScheduler
 from myia_sdk.queue.wire.workers import WorkerRecord
 from tests.helpers.frame_records import NOW, make_check, make_job, make_report

@@ -15,7 +15,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 from myia_sdk import plots
-from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.certification.checks import Threshold
 from myia_sdk.colors import OUTCOME_COLORS, RESULT_COLORS
 from myia_sdk.errors import ConfigurationError
 from myia_sdk.frames import (
@@ -27,7 +27,7 @@ from myia_sdk.frames import (
 )
 from myia_sdk.plots.canvas import nice_bin, shortened, words
 from myia_sdk.plots.scores import relative
-from myia_sdk.queue.jobs.job import JobState
+from myia_sdk.queue.jobs import JobState
 from tests.helpers.frame_records import NOW, make_check, make_job, make_report
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from myia_sdk.errors import ConfigurationError
-from myia_sdk.settings.settings import Settings, variables
+from myia_sdk.settings import Settings
+from myia_sdk.settings.settings import variables
 
 ROOT = Path(__file__).parents[3]
 

@@ -15,7 +15,7 @@ from myia_sdk.errors import CertificationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from myia_sdk.certification.verdict.findings import Findings
+    from myia_sdk.certification.verdict import Findings
 
 __all__ = [
     "FORMATS",

@@ -6,14 +6,14 @@ import re
 from html import escape
 from typing import TYPE_CHECKING
 
-from myia_sdk.certification.checks.outcomes import Outcome
+from myia_sdk.certification.checks import Outcome
 from myia_sdk.certification.report.rendering import wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from myia_sdk.certification.checks.record import CheckRecord
-    from myia_sdk.certification.verdict.findings import Findings
+    from myia_sdk.certification.checks import CheckRecord
+    from myia_sdk.certification.verdict import Findings
 
 #: What XML 1.0 cannot hold, however it is written.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from myia_sdk.certification.report.rendering import wording
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.checks.record import CheckRecord
-    from myia_sdk.certification.verdict.findings import Findings
+    from myia_sdk.certification.checks import CheckRecord
+    from myia_sdk.certification.verdict import Findings
 
 _HEADER = ("", "Check", "Severity", "Value", "95 % interval", "Threshold", "Message")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~])")

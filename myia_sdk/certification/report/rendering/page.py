@@ -9,8 +9,8 @@ from myia_sdk.certification.report.rendering import wording
 from myia_sdk.colors import OUTCOME_COLORS, VERDICT_COLORS, text_color_on
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.checks.record import CheckRecord
-    from myia_sdk.certification.verdict.findings import Findings
+    from myia_sdk.certification.checks import CheckRecord
+    from myia_sdk.certification.verdict import Findings
 
 _HEADER = (
     "Outcome",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from myia_sdk.certification.report.rendering import wording
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.checks.record import CheckRecord
-    from myia_sdk.certification.verdict.findings import Findings
+    from myia_sdk.certification.checks import CheckRecord
+    from myia_sdk.certification.verdict import Findings
 
 
 def to_text(report: Findings) -> str:

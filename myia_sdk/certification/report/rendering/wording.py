@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from myia_sdk.certification.checks.outcomes import Outcome
-from myia_sdk.certification.diagnosis.categories import ErrorCategory
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.checks import Outcome
+from myia_sdk.certification.diagnosis import ErrorCategory
+from myia_sdk.certification.verdict import Verdict
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.checks.record import CheckRecord
-    from myia_sdk.certification.checks.thresholds import Threshold
-    from myia_sdk.certification.verdict.findings import Findings
+    from myia_sdk.certification.checks import CheckRecord, Threshold
+    from myia_sdk.certification.verdict import Findings
 
 #: A sign beside each outcome, so that colour is never the only cue.
 SIGNS = {

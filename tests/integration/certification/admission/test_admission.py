@@ -17,11 +17,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from myia_sdk.certification.admission import build_request
-from myia_sdk.certification.data.artifacts import ArtifactStore
-from myia_sdk.certification.models.adapters import load_model
+from myia_sdk.certification.data import ArtifactStore
+from myia_sdk.certification.models import load_model
 from myia_sdk.certification.models.sklearn import load_estimator
-from myia_sdk.certification.request.references import ModelRef
-from myia_sdk.certification.request.request import CertificationRequest
+from myia_sdk.certification.request import CertificationRequest, ModelRef
 from myia_sdk.errors import (
     DatasetError,
     InvalidRequestError,

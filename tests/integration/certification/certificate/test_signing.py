@@ -5,10 +5,7 @@ from __future__ import annotations
 import boto3
 import pytest
 
-from myia_sdk.certification.certificate.certificate import Certificate
-from myia_sdk.certification.certificate.keys import PublicKey
-from myia_sdk.certification.certificate.signing import Signer
-from myia_sdk.certification.certificate.subjects import Subject
+from myia_sdk.certification.certificate import Certificate, PublicKey, Signer, Subject
 from myia_sdk.errors import CertificateError, ConfigurationError
 from tests.helpers.reports import make_report
 

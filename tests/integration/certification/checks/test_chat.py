@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from myia_sdk.certification.certificate.certificate import Certificate
-from myia_sdk.certification.certificate.signing import Signer
-from myia_sdk.certification.certificate.subjects import Subject, descriptor_bytes
-from myia_sdk.certification.checks.outcomes import Outcome
-from myia_sdk.certification.data.artifacts import ArtifactStore
+from myia_sdk.certification.certificate import Certificate, Signer, Subject
+from myia_sdk.certification.certificate.subjects import descriptor_bytes
+from myia_sdk.certification.checks import Outcome
+from myia_sdk.certification.data import ArtifactStore
 from myia_sdk.certification.data.samples import read_samples
-from myia_sdk.certification.report.runner import run_suite
-from myia_sdk.certification.request.request import CertificationRequest
-from myia_sdk.certification.suites.estimate import effort_of
-from myia_sdk.certification.suites.suites import load_suite
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.report import run_suite
+from myia_sdk.certification.request import CertificationRequest
+from myia_sdk.certification.suites import effort_of, load_suite
+from myia_sdk.certification.verdict import Verdict
 from myia_sdk.errors import PermanentCertificationError
 from tests.helpers.chat_server import MODEL_NAME
 
@@ -63,7 +61,7 @@ def artifacts(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(chat_server, artifacts):
-    from myia_sdk.certification.request.references import ModelRef
+    from myia_sdk.certification.request import ModelRef
 
     reference = ModelRef(
         kind="openai",

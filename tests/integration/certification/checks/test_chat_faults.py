@@ -8,14 +8,11 @@ from __future__ import annotations
 import openai
 import pytest
 
-from myia_sdk.certification.checks.context import CheckContext
-from myia_sdk.certification.checks.outcomes import Outcome
-from myia_sdk.certification.checks.registry import find_check
-from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.diagnosis.categories import ErrorCategory
-from myia_sdk.certification.report.runner import run_suite
-from myia_sdk.certification.request.request import CertificationRequest
-from myia_sdk.certification.traffic.retries import RetryPolicy
+from myia_sdk.certification.checks import CheckContext, Outcome, Threshold, find_check
+from myia_sdk.certification.diagnosis import ErrorCategory
+from myia_sdk.certification.report import run_suite
+from myia_sdk.certification.request import CertificationRequest
+from myia_sdk.certification.traffic import RetryPolicy
 from myia_sdk.errors import PermanentCertificationError, TransientCertificationError
 
 pytestmark = [pytest.mark.chat, pytest.mark.node]

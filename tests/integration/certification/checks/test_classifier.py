@@ -21,14 +21,12 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from myia_sdk.certification.admission import build_request
-from myia_sdk.certification.checks import speed
-from myia_sdk.certification.checks.outcomes import Outcome
-from myia_sdk.certification.data.artifacts import ArtifactStore
+from myia_sdk.certification.checks import Outcome, speed
+from myia_sdk.certification.data import ArtifactStore
 from myia_sdk.certification.data.datasets import Dataset
-from myia_sdk.certification.models.adapters import load_model
-from myia_sdk.certification.report.report import Report
-from myia_sdk.certification.report.runner import run_suite
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.models import load_model
+from myia_sdk.certification.report import Report, run_suite
+from myia_sdk.certification.verdict import Verdict
 from myia_sdk.errors import (
     DatasetError,
     ModelRejectedError,

@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from myia_sdk.certification.checks.outcomes import Outcome
+from myia_sdk.certification.checks import Outcome
 from myia_sdk.certification.checks.vectors import (
     cosines,
     paired_cosines,
     rank_correlation,
 )
-from myia_sdk.certification.report.runner import run_suite
-from myia_sdk.certification.request.references import ModelRef
-from myia_sdk.certification.request.request import CertificationRequest
-from myia_sdk.certification.suites.suites import load_suite
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.report import run_suite
+from myia_sdk.certification.request import CertificationRequest, ModelRef
+from myia_sdk.certification.suites import load_suite
+from myia_sdk.certification.verdict import Verdict
 from myia_sdk.errors import MalformedAnswerError, ModelRejectedError
 from tests.helpers.chat_server import MODEL_NAME, missing_packages, running_chat_server
 from tests.helpers.machine import require_packages

@@ -11,16 +11,16 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from myia_sdk.certification.admission import build_request
-from myia_sdk.certification.checks.outcomes import Outcome
-from myia_sdk.certification.data.artifacts import ArtifactStore
+from myia_sdk.certification.checks import Outcome
+from myia_sdk.certification.data import ArtifactStore
 from myia_sdk.certification.data.datasets import Dataset
-from myia_sdk.certification.models.adapters import load_model
+from myia_sdk.certification.models import load_model
 from myia_sdk.certification.models.python import find_factory
-from myia_sdk.certification.report.runner import run_suite
-from myia_sdk.certification.request.references import ModelRef
-from myia_sdk.certification.suites.suites import load_suite
+from myia_sdk.certification.report import run_suite
+from myia_sdk.certification.request import ModelRef
+from myia_sdk.certification.suites import load_suite
 from myia_sdk.certification.traffic.budget import BudgetExceededError
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.verdict import Verdict
 from myia_sdk.errors import DatasetError, ModelRejectedError, SuiteError
 from tests.helpers.speed import at_any_speed
 

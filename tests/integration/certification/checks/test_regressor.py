@@ -12,11 +12,11 @@ from sklearn.tree import DecisionTreeRegressor
 from threadpoolctl import threadpool_limits
 
 from myia_sdk.certification.admission import build_request
-from myia_sdk.certification.checks.outcomes import Outcome
+from myia_sdk.certification.checks import Outcome
 from myia_sdk.certification.checks.regressor import conformal_width
-from myia_sdk.certification.data.artifacts import ArtifactStore
-from myia_sdk.certification.report.runner import run_suite
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.data import ArtifactStore
+from myia_sdk.certification.report import run_suite
+from myia_sdk.certification.verdict import Verdict
 from myia_sdk.errors import DatasetError
 from tests.helpers.speed import at_any_speed
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from myia_sdk.certification.data.artifacts import ArtifactStore
+from myia_sdk.certification.data import ArtifactStore
 from myia_sdk.certification.data.datasets import Dataset
 from myia_sdk.certification.data.parquet import from_parquet
 from myia_sdk.errors import (
@@ -35,7 +35,7 @@ def test_bytes_are_named_by_their_digest(store):
     assert store.read_bytes(digest) == b"weights"
     path = store.local_path(digest)
     assert path.read_bytes() == b"weights"
-    assert store.put_file(path) == digest
+    assert store.put_bytes(path.read_bytes()) == digest
 
 
 def test_missing_artifact_says_what_to_do(store):

@@ -7,13 +7,11 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from myia_sdk.certification.checks.outcomes import Outcome
-from myia_sdk.certification.diagnosis.categories import ErrorCategory
-from myia_sdk.certification.diagnosis.diagnosis import diagnose
+from myia_sdk.certification.checks import Outcome
+from myia_sdk.certification.diagnosis import ErrorCategory, diagnose
 from myia_sdk.certification.models.bedrock import BedrockChat, converse_request
-from myia_sdk.certification.report.runner import run_suite
-from myia_sdk.certification.request.references import ModelRef
-from myia_sdk.certification.request.request import CertificationRequest
+from myia_sdk.certification.report import run_suite
+from myia_sdk.certification.request import CertificationRequest, ModelRef
 from myia_sdk.errors import ConfigurationError
 
 MODEL_ID = "amazon.nova-lite-v1:0"

@@ -18,13 +18,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from myia_sdk.certification.admission import build_request
-from myia_sdk.certification.checks.outcomes import Outcome
-from myia_sdk.certification.data.artifacts import ArtifactStore
+from myia_sdk.certification.checks import Outcome
+from myia_sdk.certification.data import ArtifactStore
 from myia_sdk.certification.models.onnx import OnnxModel
 from myia_sdk.certification.models.onnx_content import inspect_onnx
-from myia_sdk.certification.report.runner import run_suite
-from myia_sdk.certification.request.references import ModelRef
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.report import run_suite
+from myia_sdk.certification.request import ModelRef
+from myia_sdk.certification.verdict import Verdict
 from myia_sdk.errors import DatasetError, InvalidRequestError, ModelRejectedError
 from tests.helpers.speed import at_any_speed
 
@@ -267,7 +267,7 @@ def test_a_foreign_model_with_scores_only(store):
         files = [each for each in files if each.stat().st_size > 500][:6]
         rows += [magika_features(each.read_bytes(), config) for each in files]
         kinds += [kind] * len(files)
-    digest = store.put_file(directory / "model.onnx")
+    digest = store.put_bytes((directory / "model.onnx").read_bytes())
     reference = ModelRef(
         kind="onnx",
         name="magika",

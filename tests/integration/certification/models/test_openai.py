@@ -8,9 +8,8 @@ import threading
 import openai
 import pytest
 
-from myia_sdk.certification.diagnosis.categories import ErrorCategory
-from myia_sdk.certification.diagnosis.diagnosis import diagnose
-from myia_sdk.certification.request.references import ModelRef
+from myia_sdk.certification.diagnosis import ErrorCategory, diagnose
+from myia_sdk.certification.request import ModelRef
 from myia_sdk.errors import (
     ConfigurationError,
     InvalidRequestError,

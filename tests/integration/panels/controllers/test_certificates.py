@@ -5,15 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from myia_sdk.certification.certificate.certificate import Certificate
-from myia_sdk.certification.checks.outcomes import Outcome
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.certificate import Certificate
+from myia_sdk.certification.checks import Outcome
+from myia_sdk.certification.verdict import Verdict
 from myia_sdk.panels.controllers.certificates import CertificatesController
 from myia_sdk.panels.controllers.monitor import MonitorController
-from myia_sdk.panels.live.controller import ControllerOptions
-from myia_sdk.panels.live.feed import Changes
-from myia_sdk.panels.permissions.permissions import ActionRefusedError, Permissions
-from myia_sdk.queue.jobs.job import JobState
+from myia_sdk.panels.live import Changes, ControllerOptions
+from myia_sdk.panels.permissions import ActionRefusedError, Permissions
+from myia_sdk.queue.jobs import JobState
 from tests.helpers.panel_probe import *  # noqa: F403
 from tests.helpers.reports import make_check
 

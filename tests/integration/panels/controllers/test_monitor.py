@@ -9,15 +9,10 @@ import pytest
 from myia_sdk.panels.controllers import search
 from myia_sdk.panels.controllers.monitor import MonitorController
 from myia_sdk.panels.controllers.search import SCAN_LIMIT
-from myia_sdk.panels.live.controller import ControllerOptions
-from myia_sdk.panels.live.feed import Changes
+from myia_sdk.panels.live import Changes, ControllerOptions
 from myia_sdk.panels.live.patches import apply
-from myia_sdk.panels.permissions.permissions import (
-    Action,
-    ActionRefusedError,
-    Permissions,
-)
-from myia_sdk.queue.jobs.job import JobState, NewJob
+from myia_sdk.panels.permissions import Action, ActionRefusedError, Permissions
+from myia_sdk.queue.jobs import JobState, NewJob
 from tests.helpers.panel_probe import *  # noqa: F403
 from tests.helpers.panel_probe import TOKEN
 
@@ -228,7 +223,7 @@ def test_a_progress_without_percent_is_shown_as_it_is(client, jobs, monitor):
 
 
 def test_details_link_parent_and_children(client, jobs, monitor):
-    from myia_sdk.queue.jobs.job import NewJob
+    from myia_sdk.queue.jobs import NewJob
 
     parent = jobs.delayed("whole")
     key = client.queue.keys.job(parent)
@@ -494,7 +489,7 @@ def test_oldest_waiting_job_is_told(client, jobs, monitor):
 
 
 def test_queue_details_load_server_and_schedulers(client, monitor):
-    from myia_sdk.queue.jobs.job import NewJob
+    from myia_sdk.queue.jobs import NewJob
 
     client.scheduling.upsert(
         "nightly", every=timedelta(hours=1), template=NewJob(name="certify")
@@ -510,7 +505,7 @@ def test_queue_details_load_server_and_schedulers(client, monitor):
 
 @pytest.fixture
 def nightly(client, monitor):
-    from myia_sdk.queue.jobs.job import NewJob
+    from myia_sdk.queue.jobs import NewJob
 
     template = NewJob(name="certify", data={"a": 1}, labels={"model": "tree"})
     client.scheduling.upsert(
@@ -611,7 +606,7 @@ def test_export_disarms_formulas(jobs, monitor):
 
 
 def test_secrets_in_data_are_masked(client, monitor):
-    from myia_sdk.queue.jobs.job import NewJob
+    from myia_sdk.queue.jobs import NewJob
 
     job_id = client.queue.add(
         NewJob(

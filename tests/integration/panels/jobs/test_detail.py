@@ -8,10 +8,9 @@ from datetime import timedelta
 import pytest
 
 from myia_sdk.panels.controllers.monitor import MonitorController
-from myia_sdk.panels.live.controller import ControllerOptions
-from myia_sdk.panels.live.feed import Changes
-from myia_sdk.panels.permissions.redaction import Redaction
-from myia_sdk.queue.jobs.job import JobOptions, NewJob
+from myia_sdk.panels.live import Changes, ControllerOptions
+from myia_sdk.panels.permissions import Redaction
+from myia_sdk.queue.jobs import JobOptions, NewJob
 from tests.helpers.panel_probe import *  # noqa: F403
 from tests.helpers.panel_probe import TOKEN
 

@@ -8,14 +8,14 @@ from datetime import timedelta
 import pytest
 
 from myia_sdk.panels.controllers.monitor import MonitorController
-from myia_sdk.panels.live.controller import ControllerOptions
-from myia_sdk.panels.permissions.permissions import (
+from myia_sdk.panels.live import ControllerOptions
+from myia_sdk.panels.permissions import (
     Action,
     ActionRefusedError,
     Permissions,
+    Redaction,
 )
-from myia_sdk.panels.permissions.redaction import Redaction
-from myia_sdk.queue.jobs.job import Deduplication, JobOptions, JobState, NewJob
+from myia_sdk.queue.jobs import Deduplication, JobOptions, JobState, NewJob
 from tests.helpers.panel_probe import *  # noqa: F403
 
 REQUEST = {

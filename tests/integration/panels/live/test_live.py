@@ -10,10 +10,9 @@ import pytest
 from myia_sdk import Client
 from myia_sdk.panels.clean import CleanPanel
 from myia_sdk.panels.controllers.monitor import MonitorController
-from myia_sdk.panels.live.controller import ControllerOptions
-from myia_sdk.panels.live.feed import REPAINT_INTERVAL, Changes, LiveFeed
+from myia_sdk.panels.live import Changes, ControllerOptions, LiveFeed, LiveView
+from myia_sdk.panels.live.feed import REPAINT_INTERVAL
 from myia_sdk.panels.live.patches import apply
-from myia_sdk.panels.live.view import LiveView
 from myia_sdk.panels.monitor import MonitorPanel
 from tests.helpers.panel_probe import *  # noqa: F403
 from tests.helpers.panel_probe import (
@@ -425,7 +424,7 @@ def test_the_server_away_shows_a_banner_and_back_again_the_jobs(
 
 
 def test_changes_merge_progress_and_moves():
-    from myia_sdk.queue.store.events import Event
+    from myia_sdk.queue.store import Event
 
     changes = Changes()
     assert not changes

@@ -11,9 +11,8 @@ from myia_sdk.queue import BullHuey, NewJob
 from myia_sdk.queue.consumer.claim import ClaimLoop
 from myia_sdk.queue.consumer.doorbell import Doorbell
 from myia_sdk.queue.consumer.leases import Leases
-from myia_sdk.queue.store.administration import QueueAdministration
-from myia_sdk.queue.store.store import JobStore
-from myia_sdk.queue.wire.outages import Outage
+from myia_sdk.queue.store import JobStore, QueueAdministration
+from myia_sdk.queue.wire import Outage
 from tests.acceptance.worker import wait_until
 from tests.helpers.queue_probe import LEASE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from myia_sdk.queue.consumer.leases import Running
-from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.store import JobStore
 from tests.helpers.queue_probe import LEASE, new_job
 
 

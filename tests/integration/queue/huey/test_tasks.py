@@ -11,7 +11,7 @@ from huey.exceptions import CancelExecution, ResultTimeout, TaskException
 
 from myia_sdk.errors import ConfigurationError, InvalidJobError
 from myia_sdk.queue import BullHuey, JobState, NewJob, current_job
-from myia_sdk.queue.store.administration import QueueAdministration
+from myia_sdk.queue.store import QueueAdministration
 from tests.acceptance import app
 from tests.acceptance.worker import consumer_here, ended, lines_of, wait_until
 from tests.helpers import sandbox_bodies as bodies

@@ -13,7 +13,7 @@ from huey.utils import ChordConfig, Error
 
 from myia_sdk.queue import BullHuey, JobState
 from myia_sdk.queue.huey.periodic import cron_pattern, register_periodic
-from myia_sdk.queue.store.schedulers import JobSchedulers
+from myia_sdk.queue.store import JobSchedulers
 from tests.acceptance import app
 from tests.acceptance.worker import consumer_here, ended, lines_of, wait_until
 from tests.helpers.queue_probe import Clock

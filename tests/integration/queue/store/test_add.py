@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from myia_sdk.errors import DuplicateJobError, InvalidJobError, PayloadTooLargeError
-from myia_sdk.queue.jobs.job import (
+from myia_sdk.queue.jobs import (
     Backoff,
     Deduplication,
     JobOptions,
@@ -16,7 +16,7 @@ from myia_sdk.queue.jobs.job import (
     NewJob,
     Retention,
 )
-from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.store import JobStore
 from tests.helpers.queue_probe import (
     LEASE,
     Clock,

@@ -13,9 +13,8 @@ from myia_sdk.errors import (
     JobNotFoundError,
     LeaseLostError,
 )
-from myia_sdk.queue.jobs.job import Deduplication, JobOptions, JobState, NewJob
-from myia_sdk.queue.store.administration import QueueAdministration
-from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.jobs import Deduplication, JobOptions, JobState, NewJob
+from myia_sdk.queue.store import JobStore, QueueAdministration
 from myia_sdk.queue.wire.workers import worker_client_name
 
 LEASE = timedelta(minutes=10)

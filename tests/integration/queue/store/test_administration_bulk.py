@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from myia_sdk.errors import ConfigurationError, QueueError
-from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob
+from myia_sdk.queue.jobs import JobOptions, JobState, NewJob
+from myia_sdk.queue.store import JobSchedulers, JobStore, QueueAdministration
 from myia_sdk.queue.store import administration as module
-from myia_sdk.queue.store.administration import BATCH, QueueAdministration
-from myia_sdk.queue.store.schedulers import JobSchedulers
-from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.store.administration import BATCH
 
 LEASE = timedelta(minutes=10)
 TOKEN = "myia:test-token"

@@ -17,11 +17,9 @@ from datetime import timedelta
 import pytest
 
 from myia_sdk.errors import MyiaError
-from myia_sdk.queue.jobs.job import Deduplication, JobOptions, JobState, NewJob
+from myia_sdk.queue.jobs import Deduplication, JobOptions, JobState, NewJob
+from myia_sdk.queue.store import JobSchedulers, JobStore, QueueAdministration
 from myia_sdk.queue.store import administration as module
-from myia_sdk.queue.store.administration import QueueAdministration
-from myia_sdk.queue.store.schedulers import JobSchedulers
-from myia_sdk.queue.store.store import JobStore
 from tests.helpers.queue_probe import Clock
 
 LEASE = timedelta(minutes=30)

@@ -7,15 +7,9 @@ from datetime import timedelta
 import pytest
 
 from myia_sdk.errors import InvalidTransitionError
-from myia_sdk.queue.jobs.job import (
-    Deduplication,
-    JobOptions,
-    JobState,
-    NewJob,
-    Retention,
-)
-from myia_sdk.queue.store.administration import Cancellation, QueueAdministration
-from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.jobs import Deduplication, JobOptions, JobState, NewJob, Retention
+from myia_sdk.queue.store import JobStore, QueueAdministration
+from myia_sdk.queue.store.administration import Cancellation
 from tests.acceptance.worker import wait_until
 
 LEASE = timedelta(minutes=10)

@@ -13,8 +13,8 @@ from myia_sdk.errors import (
     JobNotFoundError,
     LeaseLostError,
 )
-from myia_sdk.queue.jobs.job import Backoff, JobOptions, JobState, NewJob, Retention
-from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.jobs import Backoff, JobOptions, JobState, NewJob, Retention
+from myia_sdk.queue.store import JobStore
 from tests.helpers.queue_probe import (
     Clock,
     all_keys,

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob
+from myia_sdk.queue.jobs import JobOptions, JobState, NewJob
+from myia_sdk.queue.store import JobStore
 from myia_sdk.queue.store.flow import (
     SIBLINGS_SHOWN,
     Children,
@@ -16,7 +17,6 @@ from myia_sdk.queue.store.flow import (
     read_flow,
     relative_of,
 )
-from myia_sdk.queue.store.store import JobStore
 
 LEASE = timedelta(hours=1)
 

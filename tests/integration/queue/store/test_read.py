@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from myia_sdk.errors import InvalidJobError, QueueError
-from myia_sdk.queue.jobs.job import JobState, NewJob
-from myia_sdk.queue.store.events import EventReader
-from myia_sdk.queue.store.store import JobStore
-from myia_sdk.queue.wire.clients import ConnectionOptions, connect
+from myia_sdk.queue.jobs import JobState, NewJob
+from myia_sdk.queue.store import EventReader, JobStore
+from myia_sdk.queue.wire import ConnectionOptions, connect
 from tests.helpers.queue_probe import LEASE, Clock, claimed, new_job
 
 

@@ -9,9 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from myia_sdk.errors import ConfigurationError, InvalidJobError
-from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob
-from myia_sdk.queue.store.schedulers import JobSchedulers
-from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.jobs import JobOptions, JobState, NewJob
+from myia_sdk.queue.store import JobSchedulers, JobStore
 
 LEASE = timedelta(minutes=10)
 MINUTE = timedelta(minutes=1)

@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from myia_sdk.errors import InvalidJobError
-from myia_sdk.queue.jobs.job import JobOptions, JobState, NewJob, Retention
-from myia_sdk.queue.store.administration import QueueAdministration
-from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.jobs import JobOptions, JobState, NewJob, Retention
+from myia_sdk.queue.store import JobStore, QueueAdministration
 from tests.helpers.queue_probe import Clock, claimed, new_job
 
 

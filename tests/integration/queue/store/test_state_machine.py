@@ -18,9 +18,9 @@ from hypothesis.stateful import (
 )
 
 from myia_sdk.errors import InvalidTransitionError, LeaseLostError
-from myia_sdk.queue.jobs.job import JobState, targets
-from myia_sdk.queue.store.administration import QueueAdministration
-from myia_sdk.queue.store.store import JobStore
+from myia_sdk.queue.jobs import JobState
+from myia_sdk.queue.jobs.states import targets
+from myia_sdk.queue.store import JobStore, QueueAdministration
 from tests.helpers.queue_probe import LEASE, Clock, all_keys, new_job
 
 W, P, D, A = (

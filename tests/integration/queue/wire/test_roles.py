@@ -8,18 +8,15 @@ import pytest
 
 from myia_sdk.errors import QueueError
 from myia_sdk.queue.huey.values import BullStorage
-from myia_sdk.queue.jobs.job import (
-    Deduplication,
-    JobOptions,
-    JobState,
-    NewJob,
-    milliseconds,
+from myia_sdk.queue.jobs import Deduplication, JobOptions, JobState, NewJob
+from myia_sdk.queue.jobs.options import milliseconds
+from myia_sdk.queue.store import (
+    EventReader,
+    JobSchedulers,
+    JobStore,
+    QueueAdministration,
 )
-from myia_sdk.queue.store.administration import QueueAdministration
-from myia_sdk.queue.store.events import EventReader
-from myia_sdk.queue.store.schedulers import JobSchedulers
-from myia_sdk.queue.store.store import JobStore
-from myia_sdk.queue.wire.clients import ConnectionOptions, connect
+from myia_sdk.queue.wire import ConnectionOptions, connect
 from myia_sdk.queue.wire.roles import OPERATOR, ROLES, SUBMITTER, VIEWER, WORKER
 from tests.helpers.queue_probe import LEASE, Clock, names, new_job
 

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from myia_sdk.errors import ConfigurationError, QueueConnectionError
-from myia_sdk.queue.jobs.job import JobState
-from myia_sdk.queue.store.events import EventReader
-from myia_sdk.queue.store.store import JobStore
-from myia_sdk.queue.wire.clients import ConnectionOptions, connect
+from myia_sdk.queue.jobs import JobState
+from myia_sdk.queue.store import EventReader, JobStore
+from myia_sdk.queue.wire import ConnectionOptions, connect
 from tests.conftest import free_port, refusing_port
 from tests.helpers.queue_probe import LEASE, claimed, new_job
 from tests.helpers.shapes import running, until, watched_by_sentinel

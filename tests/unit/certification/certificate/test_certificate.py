@@ -8,16 +8,20 @@ from datetime import timedelta
 
 import pytest
 
-from myia_sdk.certification.certificate.certificate import Certificate
+from myia_sdk.certification.certificate import (
+    Certificate,
+    RevocationList,
+    Signer,
+    Subject,
+    trusted_keys,
+)
 from myia_sdk.certification.certificate.envelope import Envelope
-from myia_sdk.certification.certificate.keys import new_key, trusted_keys
-from myia_sdk.certification.certificate.revocation import RevocationKind, RevocationList
-from myia_sdk.certification.certificate.signing import Signer
+from myia_sdk.certification.certificate.keys import new_key
+from myia_sdk.certification.certificate.revocation import RevocationKind
 from myia_sdk.certification.certificate.statement import PAYLOAD_TYPE
-from myia_sdk.certification.certificate.subjects import Subject
-from myia_sdk.certification.data.artifacts import ArtifactStore
-from myia_sdk.certification.verdict.verdict import Verdict
-from myia_sdk.client.certificates import CertificateStore
+from myia_sdk.certification.data import ArtifactStore
+from myia_sdk.certification.verdict import Verdict
+from myia_sdk.client import CertificateStore
 from myia_sdk.errors import (
     CertificateError,
     CertificateExpiredError,

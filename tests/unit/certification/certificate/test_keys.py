@@ -7,16 +7,19 @@ import stat
 
 import pytest
 
-from myia_sdk.certification.certificate.keys import (
+from myia_sdk.certification.certificate import (
     PublicKey,
+    RevocationList,
+    Signer,
+    trusted_keys,
+)
+from myia_sdk.certification.certificate.keys import (
     development_key,
     new_key,
     rotate_key,
     show_keys,
-    trusted_keys,
 )
-from myia_sdk.certification.certificate.revocation import RevocationKind, RevocationList
-from myia_sdk.certification.certificate.signing import Signer
+from myia_sdk.certification.certificate.revocation import RevocationKind
 from myia_sdk.errors import CertificateError, ConfigurationError
 
 

@@ -11,21 +11,21 @@ from dataclasses import replace
 import pytest
 
 from myia_sdk.certification.admission import build_request
+from myia_sdk.certification.checks import (
+    CheckContext,
+    Measurement,
+    Outcome,
+    Threshold,
+    find_check,
+)
 from myia_sdk.certification.checks.asking import Reply, answered, ask, ask_each, needs
 from myia_sdk.certification.checks.chat_abilities import schema_problem
-from myia_sdk.certification.checks.context import CheckContext, Measurement
 from myia_sdk.certification.checks.instructions import RULES, obeys
 from myia_sdk.certification.checks.material import read_material
-from myia_sdk.certification.checks.outcomes import Outcome
-from myia_sdk.certification.checks.registry import find_check
-from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.data.artifacts import ArtifactStore
-from myia_sdk.certification.models.adapters import load_model
-from myia_sdk.certification.models.protocols import ChatEvent
-from myia_sdk.certification.request.references import ModelRef
-from myia_sdk.certification.request.request import CertificationRequest
-from myia_sdk.certification.traffic.retries import RetryPolicy
-from myia_sdk.certification.traffic.traffic import Traffic
+from myia_sdk.certification.data import ArtifactStore
+from myia_sdk.certification.models import ChatEvent, load_model
+from myia_sdk.certification.request import CertificationRequest, ModelRef
+from myia_sdk.certification.traffic import RetryPolicy, Traffic
 from myia_sdk.errors import InvalidRequestError, MissingExtraError
 
 #: Seconds for threads to meet, which takes milliseconds on an idle machine.

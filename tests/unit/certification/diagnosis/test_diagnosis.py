@@ -10,14 +10,14 @@ import openai
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
+from myia_sdk.certification.diagnosis import ErrorCategory, diagnose
 from myia_sdk.certification.diagnosis.categories import (
     CATEGORIES,
     FORCED_FAILURES,
     CategorySeverity,
-    ErrorCategory,
     most_severe,
 )
-from myia_sdk.certification.diagnosis.diagnosis import diagnose, parse_retry_after
+from myia_sdk.certification.diagnosis.diagnosis import parse_retry_after
 from myia_sdk.errors import MissingExtraError, PermanentCertificationError
 
 C = ErrorCategory

@@ -8,13 +8,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from myia_sdk.certification.checks.outcomes import Outcome
-from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.report.comparison import Change, compare, drift_notice
-from myia_sdk.certification.report.rendering import FORMATS, render
+from myia_sdk.certification.checks import Outcome, Threshold
+from myia_sdk.certification.report import FORMATS, Report, compare, drift_notice, render
+from myia_sdk.certification.report.comparison import Change
 from myia_sdk.certification.report.rendering.wording import duration, limit, number
-from myia_sdk.certification.report.report import Report
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.verdict import Verdict
 from myia_sdk.errors import CertificationError, ComparisonError
 from tests.helpers.reports import make_check, make_report
 

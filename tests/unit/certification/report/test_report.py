@@ -8,14 +8,15 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from myia_sdk.certification.checks.outcomes import Outcome, Severity
-from myia_sdk.certification.checks.record import CheckRecord
-from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.report.report import Report
-from myia_sdk.certification.request.records import json_safe
-from myia_sdk.certification.request.references import DatasetRef, ModelRef
-from myia_sdk.certification.request.request import CertificationRequest
-from myia_sdk.certification.verdict.verdict import Verdict
+from myia_sdk.certification.checks import CheckRecord, Outcome, Severity, Threshold
+from myia_sdk.certification.report import Report
+from myia_sdk.certification.request import (
+    CertificationRequest,
+    DatasetRef,
+    ModelRef,
+    json_safe,
+)
+from myia_sdk.certification.verdict import Verdict
 from myia_sdk.errors import CertificationError, PermanentCertificationError
 
 

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from myia_sdk.certification.request.references import DatasetRef, ModelRef
-from myia_sdk.certification.request.request import CertificationRequest
+from myia_sdk.certification.request import CertificationRequest, DatasetRef, ModelRef
 from myia_sdk.errors import InvalidRequestError
 
 DIGEST = "sha256:" + "a" * 64

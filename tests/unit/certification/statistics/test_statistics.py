@@ -6,7 +6,6 @@ import scipy.stats
 import sklearn.metrics as sk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from myia_sdk.certification.statistics import (
@@ -47,16 +46,6 @@ def test_wilson_of_nothing_says_nothing():
 )
 def test_wilson_bounds_of_the_design(hits, n, bound):
     assert intervals.wilson_interval(hits, n).low == pytest.approx(bound, abs=5e-4)
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
-@settings(max_examples=60, deadline=None)
-def test_benjamini_hochberg_agrees(p_values):
-    found = significance.benjamini_hochberg(np.array(p_values))
-    assert found == pytest.approx(multipletests(p_values, method="fdr_bh")[1], **EXACT)
-    assert found == pytest.approx(
-        scipy.stats.false_discovery_control(p_values), **EXACT
-    )
 
 
 def test_brier_and_its_skill_agree_with_sklearn():

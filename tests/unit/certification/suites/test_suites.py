@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from myia_sdk.certification.suites.suites import Suite, list_suites, load_suite
+from myia_sdk.certification.suites import Suite, list_suites, load_suite
 from myia_sdk.errors import SuiteError, UnknownSuiteError
 
 MINIMAL = """

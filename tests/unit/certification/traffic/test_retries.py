@@ -6,10 +6,11 @@ import random
 
 import pytest
 
-from myia_sdk.certification.data.artifacts import ArtifactStore
+from myia_sdk.certification.data import ArtifactStore
 from myia_sdk.certification.data.samples import SampleLog, read_samples
-from myia_sdk.certification.traffic.budget import Budget, BudgetExceededError, Price
-from myia_sdk.certification.traffic.retries import NO_RETRIES, RetryPolicy
+from myia_sdk.certification.traffic import Budget, RetryPolicy
+from myia_sdk.certification.traffic.budget import BudgetExceededError, Price
+from myia_sdk.certification.traffic.retries import NO_RETRIES
 
 
 class FakeStatusError(Exception):

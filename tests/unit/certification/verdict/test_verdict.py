@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from myia_sdk.certification.checks.outcomes import Outcome, Severity
-from myia_sdk.certification.checks.record import CheckRecord
-from myia_sdk.certification.diagnosis.categories import ErrorCategory
-from myia_sdk.certification.suites.policy import CLASSIC, STANDARD, Policy
-from myia_sdk.certification.verdict.verdict import Verdict, judge, rating_of
+from myia_sdk.certification.checks import CheckRecord, Outcome, Severity
+from myia_sdk.certification.diagnosis import ErrorCategory
+from myia_sdk.certification.suites import Policy
+from myia_sdk.certification.suites.policy import CLASSIC, STANDARD
+from myia_sdk.certification.verdict import Verdict, judge
+from myia_sdk.certification.verdict.verdict import rating_of
 from myia_sdk.errors import SuiteError
 
 

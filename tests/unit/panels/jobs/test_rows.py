@@ -9,14 +9,15 @@ from myia_sdk.panels.controllers.queue import by_minute, last_beat
 from myia_sdk.panels.controllers.search import matches, parse_query
 from myia_sdk.panels.jobs.rows import check_rows, job_row, percent_of, step_of, timeline
 from myia_sdk.panels.page.snapshot import static_html
-from myia_sdk.panels.permissions.permissions import (
+from myia_sdk.panels.permissions import (
     Action,
     ActionRefusedError,
     Permissions,
+    Redaction,
 )
-from myia_sdk.panels.permissions.redaction import Redaction, masked, pretty
-from myia_sdk.queue.jobs.job import Job, JobState
-from myia_sdk.queue.jobs.metrics import Metrics, MetricsPoint
+from myia_sdk.panels.permissions.redaction import masked, pretty
+from myia_sdk.queue.jobs import Job, JobState, Metrics
+from myia_sdk.queue.jobs.metrics import MetricsPoint
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 import myia_sdk.panels
-from myia_sdk.panels.page.assets import SCRIPTS, STATIC, script
-from myia_sdk.panels.page.texts import LANGUAGES, catalogue, choose_language, translate
-from myia_sdk.panels.permissions.permissions import Action
-from myia_sdk.queue.jobs.job import JobState
+from myia_sdk.panels.page import choose_language, script, translate
+from myia_sdk.panels.page.assets import SCRIPTS, STATIC
+from myia_sdk.panels.page.texts import LANGUAGES, catalogue
+from myia_sdk.panels.permissions import Action
+from myia_sdk.queue.jobs import JobState
 
 PACKAGE = Path(myia_sdk.panels.__file__).parent
 PLACES = re.compile(r"\{(\w+)\}")

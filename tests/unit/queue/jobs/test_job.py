@@ -8,10 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from myia_sdk.errors import InvalidJobError
-from myia_sdk.queue.jobs.job import (
+from myia_sdk.queue.jobs import (
     FINISHED_STATES,
-    PENDING_STATES,
-    TRANSITIONS,
     Backoff,
     Deduplication,
     Job,
@@ -19,9 +17,9 @@ from myia_sdk.queue.jobs.job import (
     JobState,
     NewJob,
     Retention,
-    targets,
-    wire_fields,
 )
+from myia_sdk.queue.jobs.job import wire_fields
+from myia_sdk.queue.jobs.states import PENDING_STATES, TRANSITIONS, targets
 
 
 def ms(number):

@@ -17,14 +17,8 @@ from myia_sdk.errors import (
     QueueError,
 )
 from myia_sdk.queue.jobs.ids import check_new_job_id, new_job_id, new_token
-from myia_sdk.queue.wire.clients import (
-    ConnectionOptions,
-    address_of,
-    connect,
-    mask_url,
-    wrap_errors,
-)
-from myia_sdk.queue.wire.keys import Keys
+from myia_sdk.queue.wire import ConnectionOptions, Keys, connect, wrap_errors
+from myia_sdk.queue.wire.clients import address_of, mask_url
 from myia_sdk.queue.wire.scripts import script
 
 FOLDER = Path(myia_sdk.queue.__file__).parent / "scripts"
