@@ -13,7 +13,7 @@ from myia_sdk.client import (
     JobHandle,
     Operations,
     Reader,
-    Registration,
+    RegisteredModels,
     Submissions,
     handle,
 )
@@ -65,8 +65,8 @@ def _reader(client: Client) -> Reader:
     return Reader(client.connection)
 
 
-def _registration(client: Client) -> Registration:
-    return Registration(client.connection)
+def _registered(client: Client) -> RegisteredModels:
+    return RegisteredModels(client.connection)
 
 
 def _operations(client: Client) -> Operations:
@@ -159,10 +159,10 @@ class Client:
     models = _of(_reader, Reader.models)
     schedulers = _of(_reader, Reader.schedulers)
 
-    register = _of(_registration, Registration.register)
-    certify_all = _of(_registration, Registration.certify_all)
-    recertify_expiring = _of(_registration, Registration.recertify_expiring)
-    schedule = _of(_registration, Registration.schedule)
+    register = _of(_registered, RegisteredModels.register)
+    certify_all = _of(_registered, RegisteredModels.certify_all)
+    recertify_expiring = _of(_registered, RegisteredModels.recertify_expiring)
+    schedule = _of(_registered, RegisteredModels.schedule)
 
     pause = _of(_operations, Operations.pause)
     resume = _of(_operations, Operations.resume)

@@ -9,10 +9,10 @@ from myia_sdk.client.batch import Batch
 from myia_sdk.client.certificates import CertificateStore
 from myia_sdk.client.connection import Connection
 from myia_sdk.client.handle import JobHandle
+from myia_sdk.client.models import RegisteredModels
 from myia_sdk.client.operations import Operations
 from myia_sdk.client.plots import Plots
 from myia_sdk.client.reader import Reader
-from myia_sdk.client.registration import Registration
 from myia_sdk.client.registry import Entry, Registry
 from myia_sdk.client.submit import Submissions
 
@@ -25,7 +25,7 @@ __all__ = [
     "Operations",
     "Plots",
     "Reader",
-    "Registration",
+    "RegisteredModels",
     "Registry",
     "Submissions",
 ]

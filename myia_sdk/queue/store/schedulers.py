@@ -19,8 +19,7 @@ from myia_sdk.queue.jobs import Job, JobState, NewJob
 from myia_sdk.queue.jobs.options import epoch_ms
 from myia_sdk.queue.jobs.payload import DEFAULT_PAYLOAD_LIMIT, check_text, encode_json
 from myia_sdk.queue.jobs.timetable import Tick, Timetable
-from myia_sdk.queue.store.read import chunks
-from myia_sdk.queue.store.scheduler import (
+from myia_sdk.queue.store.definition import (
     JobScheduler,
     ScheduledRun,
     StoredScheduler,
@@ -31,6 +30,7 @@ from myia_sdk.queue.store.scheduler import (
     runs_made,
     scheduler_of,
 )
+from myia_sdk.queue.store.read import chunks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

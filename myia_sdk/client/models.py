@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from myia_sdk.queue.jobs import NewJob
 
 
-class Registration:
+class RegisteredModels:
     """Registers models, and certifies what is registered.
 
     Parameters
