@@ -36,6 +36,9 @@ PATIENCE = 90
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 
 
+# Before xdist's own hook, which reads the groups: a conftest of a folder that is
+# named on the command line would come after it.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in Path(str(item.fspath)).parents:

@@ -9,6 +9,7 @@ import pytest
 from tests.helpers.suites import OWN_SUITE
 
 CELL = """
+%reset -f
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -52,6 +53,7 @@ def test_a_model_submitted_by_clicking_is_seen_to_complete(
 
 
 OWN_SUITE_CELL = """
+%reset -f
 from pathlib import Path
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression

@@ -33,6 +33,9 @@ AIMOCK = Path("node_modules/@copilotkit/aimock/dist/cli.js")
 INTEROP = Path(__file__).parents[1] / "interop"
 
 
+# Before xdist's own hook, which reads the groups: a conftest of a folder that is
+# named on the command line would come after it.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "chat_server" in getattr(item, "fixturenames", ()):

@@ -226,9 +226,11 @@ class SubmitForm(Controller):
 
     def _found_suite(self) -> Suite | MyiaError:
         source = self.suite_source()
-        if source not in self._read:
-            self._read[source] = self._read_suite(source)
-        return self._read[source]
+        found = self._read.get(source)
+        if found is None:
+            # A load on its thread may empty `_read` at any time.
+            found = self._read[source] = self._read_suite(source)
+        return found
 
     def _read_suite(self, source: str | Path) -> Suite | MyiaError:
         from myia_sdk.certification.suites import load_suite
