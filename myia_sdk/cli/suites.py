@@ -46,8 +46,7 @@ def show(
     from myia_sdk.certification.report.rendering.wording import limit
     from myia_sdk.certification.suites import load_suite
 
-    plugins = (Settings().myia_plugins or "").split(",")
-    suite = load_suite(name, [plugin.strip() for plugin in plugins if plugin.strip()])
+    suite = load_suite(name, Settings().plugins)
     console.print(f"{suite.id} {suite.version}: {suite.title}", highlight=False)
     console.print(suite.digest, highlight=False)
     for line in _effort_lines(suite):

@@ -11,6 +11,7 @@ from myia_sdk.queue.store import JobSchedulers, JobStore, QueueAdministration
 
 if TYPE_CHECKING:
     from myia_sdk.certification.data import ArtifactStore
+    from myia_sdk.certification.models.files.acceptance import Acceptance
     from myia_sdk.server import Server
 
 
@@ -55,8 +56,23 @@ class Connection:
     @property
     def plugins(self) -> tuple[str, ...]:
         """Modules with checks of the user's own."""
-        names = (self.settings.myia_plugins or "").split(",")
-        return tuple(name.strip() for name in names if name.strip())
+        return self.settings.plugins
+
+    def accepted(self) -> Acceptance:
+        """Return what all of the workers can load.
+
+        While none has announced itself, what this environment's settings allow.
+        """
+        from myia_sdk.certification.models.files.acceptance import Acceptance
+
+        told = [
+            Acceptance.from_record(beat.get("accepts"))
+            for beat in self.administration.beats().values()
+        ]
+        known = [one for one in told if one is not None]
+        if known:
+            return Acceptance.of_all(known)
+        return Acceptance.here(self.settings.trusted_packages)
 
     @property
     def address(self) -> str:

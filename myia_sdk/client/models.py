@@ -90,6 +90,7 @@ class RegisteredModels:
             dataset=dataset,
             name=name,
             plugins=self._connection.plugins,
+            accepted=self._connection.accepted,
         )
         return Entry(
             name=name,

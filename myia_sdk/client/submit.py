@@ -220,6 +220,7 @@ class Submissions:
             parameters=parameters,
             name=name,
             plugins=self._connection.plugins,
+            accepted=self._connection.accepted,
         )
         return NewJob(
             name=TASK,

@@ -42,6 +42,8 @@ class BullHuey(HueyQueue):
         Names or shell patterns of variables that children may see.
     keep_completed, keep_failed : Retention, optional
         What is kept of jobs that do not say; everything by default.
+    announce : callable, optional
+        Returns what workers tell about themselves besides, JSON values by name.
     **connection
         Fields of `ConnectionOptions`, for example ``host`` and ``password``.
 

@@ -7,6 +7,7 @@ given them.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -259,6 +260,11 @@ class Settings(BaseSettings):
         "Modules with checks and factories of your own, which workers may import.",
         "module names, separated by commas",
     )
+    myia_trusted_packages: str | None = option(
+        None,
+        "Packages beside scikit-learn whose types workers accept in models.",
+        "names of packages as they are imported, separated by commas",
+    )
     myia_submitter: str | None = option(
         None,
         "Who submits, shown with each job; default: the login name.",
@@ -324,6 +330,17 @@ class Settings(BaseSettings):
             raise ValueError
         return value
 
+    @field_validator("myia_trusted_packages")
+    @classmethod
+    def _check_packages(cls, value: str | None) -> str | None:
+        names = _listed(value)
+        if not all(name.isidentifier() for name in names):
+            raise ValueError
+        if not sys.stdlib_module_names.isdisjoint(names):
+            # Its types open files and run programs.
+            raise ValueError
+        return value
+
     @model_validator(mode="after")
     def _check_cluster_prefix(self) -> Settings:
         prefix = self.bull_queue_prefix
@@ -338,6 +355,16 @@ class Settings(BaseSettings):
     def explicit_server(self) -> bool:
         """Whether any ``REDIS_`` variable was given rather than left to default."""
         return any(name.startswith("redis_") for name in self.model_fields_set)
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """Modules with checks and factories of the user's own."""
+        return _listed(self.myia_plugins)
+
+    @property
+    def trusted_packages(self) -> tuple[str, ...]:
+        """Packages whose types workers accept in models."""
+        return _listed(self.myia_trusted_packages)
 
     @property
     def artifacts_url(self) -> str:
@@ -407,6 +434,10 @@ class Settings(BaseSettings):
             for name in type(self).model_fields
         }
         return {name: text for name, text in texts.items() if text is not None}
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
 class _Isolated(Settings):

@@ -58,7 +58,8 @@ def certify(
             progress=job.progress,
             log=lambda text: job.log(redact(text, secrets)),
             pace=_pace_of(job),
-            plugins=_plugins(),
+            plugins=_names("MYIA_PLUGINS"),
+            packages=_names("MYIA_TRUSTED_PACKAGES"),
         )
     except Exception as error:
         text = str(error)
@@ -105,8 +106,8 @@ def _pace_of(job: CurrentJob) -> Callable[[], float]:
     return pace
 
 
-def _plugins() -> tuple[str, ...]:
-    names = os.environ.get("MYIA_PLUGINS", "").split(",")
+def _names(variable: str) -> tuple[str, ...]:
+    names = os.environ.get(variable, "").split(",")
     return tuple(name.strip() for name in names if name.strip())
 
 

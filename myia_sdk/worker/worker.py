@@ -50,7 +50,7 @@ PRELOAD = (
     *("sklearn.ensemble", "sklearn.linear_model", "sklearn.metrics", "sklearn.dummy"),
     *("sklearn.model_selection", "sklearn.pipeline", "sklearn.impute"),
     "fsspec.implementations.local",
-    "myia_sdk.certification.models.sklearn",
+    "myia_sdk.certification.models.files.sklearn",
     "myia_sdk.certification.checks.classifier",
 )
 #: Name of Huey's own command, which loads this module.
@@ -82,6 +82,7 @@ def create_huey(settings: Settings) -> BullHuey:
         limits=Limits(memory_bytes=_bytes(settings.worker_memory_limit)),
         keep_completed=Retention(count=settings.certification_keep_completed),
         keep_failed=Retention(count=settings.certification_keep_failed),
+        announce=lambda: {"accepts": _acceptance(settings)},
     )
     finisher = Finisher(instance, settings)
     instance.task(
@@ -95,6 +96,12 @@ def create_huey(settings: Settings) -> BullHuey:
         child_call=finisher.answer,
     )(certify)
     return instance
+
+
+def _acceptance(settings: Settings) -> dict[str, Any]:
+    from myia_sdk.certification.models.files.acceptance import Acceptance
+
+    return Acceptance.here(settings.trusted_packages).to_record()
 
 
 def _is_installed(module: str) -> bool:
@@ -133,6 +140,7 @@ class Finisher:
             "MYIA_HOME": str(settings.myia_home),
             "MYIA_ARTIFACTS": settings.artifacts_url,
             "MYIA_PLUGINS": settings.myia_plugins or "",
+            "MYIA_TRUSTED_PACKAGES": ",".join(settings.trusted_packages),
         }
         data = job.data if isinstance(job.data, dict) else {}
         model = data.get("model")

@@ -11,6 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from myia_sdk.certification.models.files.acceptance import (
+    Acceptance,
+    missing_library,
+)
 from myia_sdk.certification.request import (
     ENDPOINT_FAMILIES,
     JSON,
@@ -25,10 +29,16 @@ from myia_sdk.certification.traffic.budget import price_of
 from myia_sdk.errors import DatasetError, InvalidRequestError, ModelRejectedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from myia_sdk.certification.data import ArtifactStore
     from myia_sdk.certification.data.datasets import Dataset
     from myia_sdk.certification.models.estimators import EstimatorModel
-    from myia_sdk.certification.models.onnx import OnnxModel
+    from myia_sdk.certification.models.files.onnx import OnnxModel
+
+
+#: Of the files that are taken.
+_SUFFIXES = ".skops, .onnx, .ubj or .json (XGBoost), .txt (LightGBM), .cbm (CatBoost)"
 
 
 class Candidate:
@@ -57,7 +67,7 @@ class Candidate:
         digest = artifacts.put_bytes(self.content)
         if self.reference is not None:
             return replace(self.reference, artifact=digest)
-        from myia_sdk.certification.models.sklearn import reference
+        from myia_sdk.certification.models.files.sklearn import reference
 
         return reference(self.estimator, digest, self.name)
 
@@ -79,6 +89,7 @@ def build_request(
     parameters: Mapping[str, object] | None = None,
     name: str | None = None,
     plugins: tuple[str, ...] = (),
+    accepted: Callable[[], Acceptance] = Acceptance,
 ) -> CertificationRequest:
     """Check everything that can be checked now, and store model and data.
 
@@ -104,6 +115,9 @@ def build_request(
         given.
     plugins : tuple of str, optional
         Modules that hold checks and factories of the user.
+    accepted : callable, optional
+        Tells what the workers can load; asked only when a model needs more than
+        scikit-learn.
 
     Raises
     ------
@@ -115,13 +129,13 @@ def build_request(
     _require_text(region, "region")
     _require_text(name, "name")
     chosen = _resolve_suite(suite, parameters, plugins)
-    candidate = accept_model(model, name)
+    candidate = accept_model(model, name, accepted)
     _require_fit(chosen, candidate)
     if candidate.reference is not None:
         candidate.reference.url_in(region or candidate.reference.region)
         price_of(candidate.reference, chosen.prices, parameters)
     data = _accept_dataset(dataset, chosen, candidate)
-    baseline = _accept_baseline(parameters, chosen, data)
+    baseline = _accept_baseline(parameters, chosen, data, accepted)
     stored = (
         data
         if data is None or isinstance(data, DatasetRef)
@@ -150,12 +164,15 @@ def _parameters_field(
 
 
 def _accept_baseline(
-    parameters: Mapping[str, object], suite: Suite, data: Dataset | DatasetRef | None
+    parameters: Mapping[str, object],
+    suite: Suite,
+    data: Dataset | DatasetRef | None,
+    accepted: Callable[[], Acceptance],
 ) -> Candidate | None:
     given = parameters.get("baseline")
     if given is None:
         return None
-    candidate = accept_model(given, None)
+    candidate = accept_model(given, None, accepted)
     _require_fit(suite, candidate)
     if data is not None and not isinstance(data, DatasetRef):
         from myia_sdk.certification.admission.validation import require_valid
@@ -185,22 +202,26 @@ def _suite_field(given: object, chosen: Suite) -> str | dict[str, JSON]:
     )
 
 
-def accept_model(model: object, name: str | None = None) -> Candidate:
+def accept_model(
+    model: object,
+    name: str | None = None,
+    accepted: Callable[[], Acceptance] = Acceptance,
+) -> Candidate:
     """Check a model, whatever it is given as; nothing is stored yet."""
     if isinstance(model, ModelRef):
         return Candidate(model if name is None else replace(model, name=name))
     if isinstance(model, Mapping):
         return Candidate(ModelRef.from_record(dict(model)))
     if isinstance(model, str | os.PathLike):
-        return _accept_file(Path(model), name)
+        return _accept_file(Path(model), name, accepted)
     if model is None:
         raise ModelRejectedError(
             "The model is None; give a fitted estimator, a .skops or .onnx file, or a "
             "ModelRef."
         )
-    from myia_sdk.certification.models.sklearn import dump_estimator
+    from myia_sdk.certification.models.files.sklearn import dump_estimator
 
-    return _accept_estimator(model, dump_estimator(model), name)
+    return _accept_estimator(model, dump_estimator(model, accepted), name)
 
 
 def _accept_estimator(estimator: object, content: bytes, name: str | None) -> Candidate:
@@ -210,10 +231,11 @@ def _accept_estimator(estimator: object, content: bytes, name: str | None) -> Ca
     return Candidate(None, content=content, estimator=estimator, live=live, name=name)
 
 
-def _accept_file(path: Path, name: str | None) -> Candidate:
-    from myia_sdk.certification.models.sklearn import (
+def _accept_file(
+    path: Path, name: str | None, accepted: Callable[[], Acceptance]
+) -> Candidate:
+    from myia_sdk.certification.models.files.sklearn import (
         PICKLE_SUFFIXES,
-        load_estimator,
         refuse_pickle,
         refuse_pickle_name,
     )
@@ -225,23 +247,44 @@ def _accept_file(path: Path, name: str | None) -> Candidate:
         content = path.read_bytes()
     except OSError as exc:
         raise ModelRejectedError(
-            f"The model file {path} cannot be read: {exc.strerror}. Give a .skops or "
-            ".onnx file; for the name of a registered model use client.models()."
+            f"The model file {path} cannot be read: {exc.strerror}. Give a file of "
+            f"{_SUFFIXES}; for the name of a registered model use client.models()."
         ) from exc
     if not content:
         raise ModelRejectedError(f"The model file {path} is empty.")
     refuse_pickle(content, f"The model file {path}")
-    if path.suffix.lower() == ".onnx":
-        from myia_sdk.certification.models.onnx import accept_file
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
+        from myia_sdk.certification.models.files.onnx import accept_file
 
         reference, live = accept_file(path, name)
         return Candidate(reference, content=content, live=live)
-    if path.suffix.lower() != ".skops":
+    if suffix == ".skops":
+        from myia_sdk.certification.models.files.sklearn import read_estimator
+
+        estimator = read_estimator(content, accepted)
+        return _accept_estimator(estimator, content, name or path.stem)
+    return _accept_booster(path, content, name, accepted)
+
+
+def _accept_booster(
+    path: Path, content: bytes, name: str | None, accepted: Callable[[], Acceptance]
+) -> Candidate:
+    from myia_sdk.certification.models.files import boosting
+
+    kind = boosting.KINDS.get(path.suffix.lower())
+    if kind is None:
         raise ModelRejectedError(
-            f"The model file {path} has the suffix {path.suffix!r}; "
-            "it must be .skops or .onnx."
+            f"The model file {path} has the suffix {path.suffix!r}; it must be one of "
+            f"{_SUFFIXES}."
         )
-    return _accept_estimator(load_estimator(content), content, name or path.stem)
+    if kind not in accepted().libraries:
+        raise missing_library(kind)
+    return Candidate(
+        boosting.reference(content, kind, path, name),
+        content=content,
+        live=boosting.read(content, kind),
+    )
 
 
 def _require_fit(suite: Suite, candidate: Candidate) -> None:

@@ -12,7 +12,7 @@ from myia_sdk.errors import DatasetError, ModelRejectedError
 if TYPE_CHECKING:
     from myia_sdk.certification.data.datasets import Dataset
     from myia_sdk.certification.models.estimators import EstimatorModel
-    from myia_sdk.certification.models.onnx import OnnxModel
+    from myia_sdk.certification.models.files.onnx import OnnxModel
 
     Live: TypeAlias = EstimatorModel | OnnxModel
 

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 #: Adapter module of each kind of model.
 ADAPTERS: dict[str, str] = {
-    "sklearn": "myia_sdk.certification.models.sklearn",
-    "onnx": "myia_sdk.certification.models.onnx",
+    "sklearn": "myia_sdk.certification.models.files.sklearn",
+    "onnx": "myia_sdk.certification.models.files.onnx",
+    **dict.fromkeys(
+        ("xgboost", "lightgbm", "catboost"),
+        "myia_sdk.certification.models.files.boosting",
+    ),
     "python": "myia_sdk.certification.models.python",
     "openai": "myia_sdk.certification.models.openai",
     "bedrock": "myia_sdk.certification.models.bedrock",
@@ -36,6 +40,7 @@ def load_model(
     *,
     region: str | None = None,
     plugins: tuple[str, ...] = (),
+    packages: tuple[str, ...] = (),
 ) -> Model:
     """Load the model that a reference names, with the adapter of its kind.
 
@@ -51,6 +56,8 @@ def load_model(
         Region of the request; the reference's own one comes second.
     plugins : tuple of str, optional
         Modules from which a factory may be taken.
+    packages : tuple of str, optional
+        Packages whose types a model's file may name.
 
     Raises
     ------
@@ -73,6 +80,7 @@ def load_model(
             secrets=secrets or {},
             region=region or reference.region,
             plugins=plugins,
+            packages=packages,
         ),
     )
     return model

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from myia_sdk.certification.request import JSON
 
 _SHOWN_CLASSES = 50
+_TABLE = 2
 
 
 class EstimatorModel:
@@ -45,8 +46,12 @@ class EstimatorModel:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the columns it was fitted with, empty when it knows none."""
-        names = getattr(self._estimator, "feature_names_in_", ())
-        return tuple(str(name) for name in names)
+        names = getattr(self._estimator, "feature_names_in_", None)
+        if names is not None:
+            return tuple(str(name) for name in names)
+        columns = _columns_of_catboost(self._estimator)
+        is_numbered = columns == tuple(str(place) for place in range(len(columns)))
+        return () if is_numbered else columns
 
     @property
     def n_features(self) -> int | None:
@@ -67,7 +72,10 @@ class EstimatorModel:
 
     def predict(self, X: object) -> np.ndarray:
         """Return one class or number per row."""
-        return np.asarray(self._estimator.predict(self._conform(X)))
+        predicted = np.asarray(self._estimator.predict(self._conform(X)))
+        # CatBoost gives a column of classes.
+        is_column = predicted.ndim == _TABLE and predicted.shape[1] == 1
+        return predicted[:, 0] if is_column else predicted
 
     def predict_proba(self, X: object) -> np.ndarray:
         """Return one probability per row and class."""
@@ -77,7 +85,11 @@ class EstimatorModel:
         """Return a fresh untrained estimator with the same parameters."""
         from sklearn.base import clone
 
-        return clone(self._estimator)
+        try:
+            return clone(self._estimator)
+        except RuntimeError:
+            # CatBoost changes parameters that are lists, which `clone` forbids.
+            return type(self._estimator)(**self._estimator.get_params(deep=False))
 
     def describe(self) -> Mapping[str, JSON]:
         """Say what was loaded."""
@@ -105,7 +117,7 @@ class EstimatorModel:
         is_frame = hasattr(X, "columns")
         if names is None and is_frame and not _takes_frames(self._estimator):
             return X.to_numpy()  # type: ignore[attr-defined]
-        if names is not None and not is_frame and getattr(X, "ndim", 0) == 2:  # noqa: PLR2004
+        if names is not None and not is_frame and getattr(X, "ndim", 0) == _TABLE:
             return _framed(X, names)
         return X
 
@@ -116,7 +128,15 @@ def feature_count(estimator: object) -> int | None:
         count = getattr(estimator, "n_features_in_", None)
     except AttributeError:
         return None
-    return None if count is None else int(count)
+    # A CatBoost model that was loaded has columns, but no width.
+    return None if count is None else int(count) or len(_columns_of_catboost(estimator))
+
+
+def _columns_of_catboost(estimator: object) -> tuple[str, ...]:
+    """Return the columns of a CatBoost model, which numbers those without names."""
+    if not type(estimator).__module__.startswith("catboost."):
+        return ()
+    return tuple(getattr(estimator, "feature_names_", None) or ())
 
 
 def family_of(estimator: object) -> str:

@@ -24,6 +24,8 @@ class Surroundings:
     region: str | None = None
     #: Modules from which factories may be taken.
     plugins: tuple[str, ...] = ()
+    #: Packages whose types a model's file may name.
+    packages: tuple[str, ...] = ()
 
 
 @runtime_checkable

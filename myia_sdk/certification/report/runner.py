@@ -45,6 +45,7 @@ def run_suite(
     log: Callable[[str], None] = _nothing,
     pace: Callable[[], float] = at_once,
     plugins: Iterable[str] = (),
+    packages: Iterable[str] = (),
     model: Model | None = None,
 ) -> Report:
     """Run a suite on a model and judge what was found.
@@ -67,6 +68,8 @@ def run_suite(
         seconds until then. Without it only this run keeps the rate.
     plugins : iterable of str, optional
         Modules with checks and factories of the user, ``MYIA_PLUGINS``.
+    packages : iterable of str, optional
+        Packages whose types a model's file may name, ``MYIA_TRUSTED_PACKAGES``.
     model : Model, optional
         An adapter that is loaded already; loaded from the request if not given.
 
@@ -92,6 +95,7 @@ def run_suite(
         log=log,
         pace=pace,
         plugins=tuple(plugins),
+        packages=tuple(packages),
         model=model,
     ) as run:
         records = run_checks(run, progress)

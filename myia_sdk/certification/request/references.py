@@ -18,6 +18,9 @@ from myia_sdk.errors import InvalidRequestError
 ModelKind = Literal[
     "sklearn",
     "onnx",
+    "xgboost",
+    "lightgbm",
+    "catboost",
     "python",
     "openai",
     "bedrock",
@@ -35,6 +38,9 @@ ENDPOINT_FAMILIES = frozenset({"chat", "embedding"})
 _REQUIRED: dict[str, tuple[str, ...]] = {
     "sklearn": ("artifact",),
     "onnx": ("artifact",),
+    "xgboost": ("artifact",),
+    "lightgbm": ("artifact",),
+    "catboost": ("artifact",),
     "python": ("factory",),
     "openai": ("model",),
     "bedrock": ("model",),
@@ -67,7 +73,7 @@ class ModelRef:
     family: str | None = None
     #: ``sha256:...`` of the model's bytes in the artifact store.
     artifact: str | None = None
-    #: ``"skops"`` or ``"onnx"``.
+    #: ``"skops"``, ``"onnx"``, ``"ubj"``, ``"json"``, ``"txt"`` or ``"cbm"``.
     format: str | None = None
     #: Base URL of an endpoint, without credentials.
     url: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from myia_sdk.certification.data.samples import SampleLog
@@ -39,6 +40,7 @@ def prepared_run(
     log: Callable[[str], None],
     pace: Callable[[], float],
     plugins: tuple[str, ...],
+    packages: tuple[str, ...],
     model: Model | None,
 ) -> Iterator[Run]:
     """Load what the checks of a request share; see `run_suite`.
@@ -46,7 +48,15 @@ def prepared_run(
     A model that was loaded here is closed at the end.
     """
     suite = _suite_of(request, plugins)
-    loaded = model or _load_model(request.model, request, artifacts, secrets, plugins)
+    load = partial(
+        load_model,
+        artifacts=artifacts,
+        secrets=secrets,
+        region=request.region,
+        plugins=plugins,
+        packages=packages,
+    )
+    loaded = model or _loaded(request.model, load)
     with ExitStack() as stack:
         if model is None:
             stack.callback(loaded.close)
@@ -61,7 +71,7 @@ def prepared_run(
             suite=suite,
             model=loaded,
             dataset=_dataset_of(request, suite, artifacts, loaded),
-            baseline=_baseline_of(request, artifacts, secrets, plugins),
+            baseline=_baseline_of(request, load),
             seed=_seed_of(request, suite),
             budget=_budget_of(request, suite),
             sample_log=SampleLog(hidden=(secrets or {}).values()),
@@ -103,29 +113,15 @@ def _without_path(suite: object) -> object:
 
 
 def _baseline_of(
-    request: CertificationRequest,
-    artifacts: ArtifactStore | None,
-    secrets: Mapping[str, str] | None,
-    plugins: tuple[str, ...],
+    request: CertificationRequest, load: Callable[[ModelRef], Model]
 ) -> Model | None:
     record = request.parameters.get("baseline")
-    if record is None:
-        return None
-    reference = ModelRef.from_record(record)
-    return _load_model(reference, request, artifacts, secrets, plugins)
+    return None if record is None else _loaded(ModelRef.from_record(record), load)
 
 
-def _load_model(
-    reference: ModelRef,
-    request: CertificationRequest,
-    artifacts: ArtifactStore | None,
-    secrets: Mapping[str, str] | None,
-    plugins: tuple[str, ...],
-) -> Model:
+def _loaded(reference: ModelRef, load: Callable[[ModelRef], Model]) -> Model:
     try:
-        return load_model(
-            reference, artifacts, secrets, region=request.region, plugins=plugins
-        )
+        return load(reference)
     except MyiaError:
         raise
     except Exception as exc:

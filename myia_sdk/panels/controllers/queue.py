@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from myia_sdk.panels.permissions import Action
 from myia_sdk.queue.jobs import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from myia_sdk.panels.live import Controller, Event, Handler
     from myia_sdk.queue.jobs import Metrics
@@ -91,14 +90,13 @@ class QueueFacts:
 
     def _load_workers(self) -> None:
         now = self._controller.now_ms()
-        store = self._connection.queue
-        beats = store.command("HGETALL", store.keys.sdk("workers"))
+        beats = self._connection.administration.beats()
         self._workers = [
             {
                 "id": worker.client_id,
                 "name": worker.name or worker.address,
                 "address": worker.address,
-                **last_beat(beats.get(worker.name), now),
+                **last_beat(beats.get(worker.name or "", {}), now),
                 "since": moment_ago(worker.connected_for, now),
             }
             for worker in self._connection.administration.workers()
@@ -208,13 +206,13 @@ def server_row(info: ServerInfo, now_ms: int) -> dict[str, Any]:
     }
 
 
-def last_beat(text: str | None, now_ms: int) -> dict[str, Any]:
+def last_beat(beat: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
     """Return what a worker last told about itself.
 
     Parameters
     ----------
-    text : str or None
-        JSON of the worker's heartbeat; other clients' workers have none.
+    beat : mapping
+        The worker's heartbeat; other clients' workers have none.
     now_ms : int
         The time now, epoch milliseconds.
 
@@ -224,7 +222,6 @@ def last_beat(text: str | None, now_ms: int) -> dict[str, Any]:
         ``running`` and ``slots`` (None when unknown), ``is_silent``.
     """
     try:
-        beat = json.loads(text or "{}")
         running, slots = len(beat.get("running", ())), beat.get("slots")
         age = now_ms - int(beat["beat"])
     except (ValueError, TypeError, AttributeError, KeyError):

@@ -165,6 +165,7 @@ class BullConsumer(Consumer):
             huey.limits,
             allowed_environment=huey.allowed_environment,
         )
+        self._announced = dict(huey.announce())
         self._claims = ClaimLoop(
             self.store,
             self.leases,
@@ -346,5 +347,6 @@ class BullConsumer(Consumer):
                 "slots": self.workers,
                 "running": [entry.job.id for entry in self.leases.running],
                 "beat": self.store.clock(),
+                **self._announced,
             }
         )

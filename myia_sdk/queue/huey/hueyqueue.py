@@ -27,7 +27,7 @@ from myia_sdk.queue.wire import ConnectionOptions, connect
 from myia_sdk.queue.wire.keys import check_queue_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from myia_sdk.queue.jobs import Retention
     from myia_sdk.queue.wire import RedisClient
@@ -60,6 +60,7 @@ class HueyQueue(TaskDeclarer):
         allowed_environment: Iterable[str] = (),
         keep_completed: Retention | None = None,
         keep_failed: Retention | None = None,
+        announce: Callable[[], Mapping[str, Any]] = dict,
         **connection: Any,
     ) -> None:
         self.prefix = prefix
@@ -77,6 +78,7 @@ class HueyQueue(TaskDeclarer):
         self.allowed_environment = tuple(allowed_environment)
         self.keep_completed = keep_completed
         self.keep_failed = keep_failed
+        self.announce = announce
         super().__init__(
             name,
             results=results,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from myia_sdk.errors import ConfigurationError, QueueError
 from myia_sdk.queue.jobs import JobState, Metrics, QueueDefaults, RateLimit
@@ -330,6 +331,15 @@ class QueueAdministration(JobControl):
             clients = list_clients(self._store.redis)
         return workers_of(clients, keys.prefix, keys.queue)
 
+    def beats(self) -> dict[str, dict[str, Any]]:
+        """Return what each worker of this SDK told last, by its name.
+
+        ``host pid slots running beat``, and what it announces besides. A worker that
+        is gone is forgotten within two minutes.
+        """
+        found = self._store.command("HGETALL", self._store.keys.sdk("workers"))
+        return {name: _beat_of(text) for name, text in found.items()}
+
     def metrics(
         self,
         state: Literal[JobState.COMPLETED, JobState.FAILED],
@@ -362,3 +372,12 @@ class QueueAdministration(JobControl):
         """Return version, memory, clients and persistence of the server."""
         with self._store.wrap_errors():
             return ServerInfo.from_info(self._store.redis.info())
+
+
+def _beat_of(text: str) -> dict[str, Any]:
+    """Read what a worker told; what is no object counts as nothing."""
+    try:
+        beat = json.loads(text)
+    except ValueError:
+        return {}
+    return beat if isinstance(beat, dict) else {}

@@ -298,7 +298,7 @@ def test_panel_of_a_closed_client_ends_in_peace(redis_server):
 def test_missing_library_is_named_rather_than_the_file():
     code = (
         "import sys; sys.modules['skops'] = sys.modules['skops.io'] = None\n"
-        "from myia_sdk.certification.models.sklearn import require_trusted\n"
+        "from myia_sdk.certification.models.files.sklearn import require_trusted\n"
         "require_trusted(b'PK')"
     )
     result = subprocess.run(

@@ -19,7 +19,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from myia_sdk.certification.admission import build_request
 from myia_sdk.certification.data import ArtifactStore
 from myia_sdk.certification.models import load_model
-from myia_sdk.certification.models.sklearn import load_estimator
+from myia_sdk.certification.models.files.sklearn import load_estimator
 from myia_sdk.certification.request import CertificationRequest, ModelRef
 from myia_sdk.errors import (
     DatasetError,
@@ -238,7 +238,7 @@ BAD_FILES = {
     "empty.skops": (b"", "is empty"),
     "noise.skops": (b"\x00\x01noise", "not a readable skops file"),
     "cut.skops": (skops.io.dumps(MODEL)[:500], "not a readable skops file"),
-    "model.h5": (b"HDF", "has the suffix '.h5'; it must be .skops or .onnx"),
+    "model.h5": (b"HDF", "has the suffix '.h5'; it must be one of .skops"),
 }
 
 
@@ -284,7 +284,9 @@ def test_estimator_of_a_notebook_is_refused_with_the_way_out(build, tmp_path):
     sys.modules["__main__"] = main
     try:
         model = main.Mine().fit(X, Y)
-        text = r"__main__.Mine.*does not exist on the worker.*MYIA_PLUGINS.*ONNX"
+        text = (
+            r"Mine is defined in this notebook.*_TRUSTED_PACKAGES.*MYIA_PLUGINS.*ONNX"
+        )
         refused(build, tmp_path, ModelRejectedError, text, model)
     finally:
         sys.modules["__main__"] = real_main
@@ -295,7 +297,7 @@ def test_function_of_the_system_in_a_file_is_refused(build, tmp_path):
 
     path = tmp_path / "evil.skops"
     path.write_bytes(skops.io.dumps(make_pipeline(FunctionTransformer(os.system))))
-    text = "types that are not accepted from a file: posix.system"
+    text = "posix.system is not among those that only hold or compute values"
     refused(build, tmp_path, ModelRejectedError, text, path)
 
 

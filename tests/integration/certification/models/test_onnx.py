@@ -20,8 +20,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from myia_sdk.certification.admission import build_request
 from myia_sdk.certification.checks import Outcome
 from myia_sdk.certification.data import ArtifactStore
-from myia_sdk.certification.models.onnx import OnnxModel
-from myia_sdk.certification.models.onnx_content import inspect_onnx
+from myia_sdk.certification.models.files.onnx import OnnxModel
+from myia_sdk.certification.models.files.onnx_content import inspect_onnx
 from myia_sdk.certification.report import run_suite
 from myia_sdk.certification.request import ModelRef
 from myia_sdk.certification.verdict import Verdict

@@ -2,7 +2,7 @@
 
 A file holds a graph of known operators and no code. It must be complete in itself:
 weights in other files and operators of other libraries are refused before it is
-loaded, see ``onnx_content.py``.
+loaded, see ``onnx_content``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from myia_sdk.certification.models.onnx_content import (
+from myia_sdk.certification.models.files.onnx_content import (
     OnnxContent,
     require_self_contained,
 )

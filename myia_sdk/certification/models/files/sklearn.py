@@ -1,10 +1,7 @@
 """scikit-learn estimators, stored as skops files.
 
 skops rebuilds an estimator from a description and runs no code of the file; what it
-does not know it reports as untrusted. Its own list of trusted types (estimators of
-scikit-learn, types and functions of numpy and scipy) is extended here by
-`TRUSTED_TYPES`, exactly the types that scikit-learn's own estimators are made of, and
-by nothing else.
+does not know it reports as untrusted, and the module ``trust`` decides about it.
 """
 
 from __future__ import annotations
@@ -20,69 +17,21 @@ from myia_sdk.certification.models.estimators import (
     family_of,
     require_fitted,
 )
+from myia_sdk.certification.models.files.acceptance import Acceptance
+from myia_sdk.certification.models.files.standins import (
+    libraries_of,
+    parts_of,
+    with_standins,
+)
+from myia_sdk.certification.models.files.trust import refused, why_refused
 from myia_sdk.certification.request import ModelRef
 from myia_sdk.errors import MissingExtraError, ModelRejectedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from myia_sdk.certification.models.protocols import Surroundings
-
-#: Parts of scikit-learn's estimators that skops does not trust by itself. Trees are
-#: among them because a forged tree may read outside its arrays; models are therefore
-#: only ever used in a sandboxed child process. Functions are not on the list: a file
-#: could use one, such as a loader, as an attribute that is called with the data.
-TRUSTED_TYPES = frozenset(
-    {
-        "sklearn._loss.link.HalfLogitLink",
-        "sklearn._loss.link.IdentityLink",
-        "sklearn._loss.link.Interval",
-        "sklearn._loss.link.LogLink",
-        "sklearn._loss.link.LogitLink",
-        "sklearn._loss.link.MultinomialLogit",
-        "sklearn._loss.loss.HalfGammaLoss",
-        "sklearn._loss.loss.HalfTweedieLoss",
-        "sklearn._loss.loss.HalfTweedieLossIdentity",
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.calibration._TemperatureScaling",
-        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
-        "sklearn.gaussian_process.kernels.CompoundKernel",
-        "sklearn.gaussian_process.kernels.ConstantKernel",
-        "sklearn.gaussian_process.kernels.DotProduct",
-        "sklearn.gaussian_process.kernels.ExpSineSquared",
-        "sklearn.gaussian_process.kernels.Exponentiation",
-        "sklearn.gaussian_process.kernels.Matern",
-        "sklearn.gaussian_process.kernels.PairwiseKernel",
-        "sklearn.gaussian_process.kernels.Product",
-        "sklearn.gaussian_process.kernels.RBF",
-        "sklearn.gaussian_process.kernels.RationalQuadratic",
-        "sklearn.gaussian_process.kernels.Sum",
-        "sklearn.gaussian_process.kernels.WhiteKernel",
-        "sklearn.metrics._dist_metrics.EuclideanDistance",
-        "sklearn.metrics._dist_metrics.EuclideanDistance64",
-        "sklearn.metrics._dist_metrics.ManhattanDistance",
-        "sklearn.metrics._dist_metrics.ManhattanDistance64",
-        "sklearn.metrics._dist_metrics.MinkowskiDistance",
-        "sklearn.metrics._dist_metrics.MinkowskiDistance64",
-        "sklearn.metrics._scorer._CurveScorer",
-        "sklearn.metrics._scorer._PassthroughScorer",
-        "sklearn.metrics._scorer._Scorer",
-        "sklearn.multiclass._ConstantPredictor",
-        "sklearn.neighbors._ball_tree.BallTree",
-        "sklearn.neighbors._ball_tree.BallTree64",
-        "sklearn.neighbors._kd_tree.KDTree",
-        "sklearn.neighbors._kd_tree.KDTree64",
-        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-        "sklearn.tree._tree.Tree",
-        "sklearn.utils._bunch.Bunch",
-        "sklearn.utils._metadata_requests.MetadataRequest",
-        "sklearn.utils._metadata_requests.MethodMetadataRequest",
-    }
-)
 
 #: How pickles start, by protocol, and joblib's files: compressed by zlib at any level,
 #: gzip, bzip2, xz or lzma.
@@ -92,6 +41,11 @@ _COMPRESSED_STARTS = (
     *(b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x5d\x00\x00"),
 )
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib", ".p", ".pt", ".pth", ".dill")
+
+#: A model of another package may be made of many of its types.
+_SHOWN_REASONS = 5
+#: Settings of a vectoriser with which it opens what it is given.
+_FILE_INPUTS = frozenset({"filename", "file"})
 
 _ALTERNATIVES = (
     "Submit the fitted estimator itself, save it with skops.io.dump(model, "
@@ -103,12 +57,24 @@ def load(reference: ModelRef, surroundings: Surroundings) -> EstimatorModel:
     """Load the estimator that a reference names."""
     if surroundings.artifacts is None or reference.artifact is None:
         raise ModelRejectedError("A scikit-learn model needs an artifact store.")
-    estimator = load_estimator(surroundings.artifacts.read_bytes(reference.artifact))
+    content = surroundings.artifacts.read_bytes(reference.artifact)
+    estimator = load_estimator(content, surroundings.packages)
     return EstimatorModel(estimator, reference.family or family_of(estimator))
 
 
-def dump_estimator(estimator: object) -> bytes:
+def dump_estimator(
+    estimator: object, accepted: Callable[[], Acceptance] = Acceptance
+) -> bytes:
     """Return the skops file of a fitted estimator, after checking it can be loaded.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    accepted : callable, optional
+        Tells what the workers can load; asked only for a model that holds more than
+        scikit-learn. Without it everything installed may be used, and no other
+        package's types.
 
     Raises
     ------
@@ -118,51 +84,121 @@ def dump_estimator(estimator: object) -> bytes:
     skops_io = _skops()
     require_fitted(estimator)
     try:
-        content: bytes = skops_io.dumps(estimator)
+        content: bytes = skops_io.dumps(with_standins(estimator))
+    except ModelRejectedError:
+        raise
     except Exception as exc:
         raise ModelRejectedError(
             f"{type(estimator).__name__} cannot be stored as skops: "
             f"{type(exc).__name__}: {exc}. Export it as ONNX, or register a factory "
             "on the worker (kind 'python')."
         ) from exc
-    require_trusted(content)
+    _require_accepted(content, accepted)
     return content
 
 
-def load_estimator(content: bytes) -> Any:
+def _require_accepted(content: bytes, accepted: Callable[[], Acceptance]) -> None:
+    names = _names_of(content)
+    if not refused(names) and not libraries_of(names):
+        return
+    workers = accepted()
+    _refuse(refused(names, workers.packages), workers.packages)
+    workers.require_libraries(names)
+
+
+def load_estimator(content: bytes, packages: Collection[str] = ()) -> Any:
     """Rebuild the estimator in a skops file.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+    packages : collection of str
+        Packages beside scikit-learn whose types are accepted.
 
     Raises
     ------
     ModelRejectedError
         The file is a pickle, no skops file, or holds types that are not accepted.
     """
-    require_trusted(content)
+    accepted = require_trusted(content, packages)
     skops = _skops()
     try:
-        return skops.loads(content, trusted=sorted(TRUSTED_TYPES))
+        estimator = skops.loads(content, trusted=accepted)
     except Exception as exc:
         raise ModelRejectedError(
             f"The skops file cannot be loaded: {type(exc).__name__}: {exc}. It was "
             f"saved with scikit-learn {_saved_version(content)}, this is "
             f"{version('scikit-learn')}."
         ) from exc
+    _confine(estimator)
+    return estimator
 
 
-def require_trusted(content: bytes) -> None:
-    """Refuse a file that is no skops file or holds types beyond the allow-list."""
+def read_estimator(
+    content: bytes, accepted: Callable[[], Acceptance] = Acceptance
+) -> Any:
+    """Rebuild the estimator in a skops file, if the workers can load it too.
+
+    Raises
+    ------
+    ModelRejectedError
+        As `load_estimator`, and when a worker does not accept what it holds.
+    """
+    _require_accepted(content, accepted)
+    names = _names_of(content)
+    return load_estimator(content, accepted().packages if refused(names) else ())
+
+
+def require_trusted(content: bytes, packages: Collection[str] = ()) -> list[str]:
+    """Refuse a file that is no skops file or names what is not accepted.
+
+    Returns
+    -------
+    list of str
+        What it names beyond what skops trusts by itself.
+    """
+    found = _names_of(content)
+    _refuse(refused(found, packages), packages)
+    return found
+
+
+def _names_of(content: bytes) -> list[str]:
+    """Return what a file names beyond what skops trusts by itself."""
     refuse_pickle(content, "The model")
     skops = _skops()
     try:
-        found = skops.get_untrusted_types(data=content)
+        found: list[str] = skops.get_untrusted_types(data=content)
     except Exception as exc:
         raise ModelRejectedError(
             f"The model is not a readable skops file: {type(exc).__name__}: {exc}. "
             + _ALTERNATIVES
         ) from exc
-    refused = sorted(set(found) - TRUSTED_TYPES)
-    if refused:
-        raise ModelRejectedError(_refusal(refused))
+    return found
+
+
+def _refuse(wrong: list[str], packages: Collection[str]) -> None:
+    if wrong:
+        raise ModelRejectedError(_refusal(wrong, packages))
+
+
+def _confine(estimator: object) -> None:
+    """Keep attributes that a file sets from leading to other files.
+
+    Raises
+    ------
+    ModelRejectedError
+        A vectoriser takes its texts for the names of files.
+    """
+    for part in parts_of(estimator):
+        if getattr(part, "input", None) in _FILE_INPUTS and hasattr(part, "decode"):
+            raise ModelRejectedError(
+                f"{type(part).__name__}(input={part.input!r}) takes the data for names "
+                "of files; give the texts themselves, with input='content'."
+            )
+        if getattr(part, "memory", None) is not None and hasattr(part, "get_params"):
+            # A cache of fits is a directory of pickles.
+            part.memory = None
 
 
 def refuse_pickle(content: bytes, what: str) -> None:
@@ -209,21 +245,13 @@ def describe_steps(estimator: object) -> str:
     return type(estimator).__name__
 
 
-def _refusal(refused: list[str]) -> str:
-    text = (
-        "The model holds types that are not accepted from a file: "
-        f"{', '.join(refused)}. Accepted are the estimators of scikit-learn and types "
-        "of numpy and scipy. "
-    )
-    if any(name.startswith("__main__.") for name in refused):
-        return text + (
-            "What is defined in a notebook does not exist on the worker: put it into "
-            "a module that is installed there and register a factory (kind "
-            "'python', MYIA_PLUGINS), or export the model as ONNX."
-        )
-    return text + (
-        "Export the model as ONNX, or register a factory on the worker (kind "
-        "'python', MYIA_PLUGINS)."
+def _refusal(wrong: list[str], packages: Collection[str]) -> str:
+    reasons = "; ".join(why_refused(name, packages) for name in wrong[:_SHOWN_REASONS])
+    rest = len(wrong) - _SHOWN_REASONS
+    more = f"; and {rest} more" if rest > 0 else ""
+    return (
+        f"The model holds what is not accepted from a file: {reasons}{more}. Another "
+        "way is to export the model as ONNX."
     )
 
 
