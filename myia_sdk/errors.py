@@ -226,6 +226,10 @@ class ModelRejectedError(CertificationError, ValueError):
     unrecoverable = True
 
 
+class SubmissionWarning(UserWarning):
+    """Something of a submission was chosen or changed for the submitter."""
+
+
 class DatasetError(CertificationError, ValueError):
     """The dataset is malformed or does not fit the model."""
 

@@ -35,10 +35,10 @@ def install(app: typer.Typer) -> None:
 
 
 def submit(  # noqa: PLR0917 -- typer makes options of them
-    model: Annotated[
-        str, typer.Argument(help="A .skops or .onnx file, or a registered name.")
-    ],
-    suite: Annotated[str, typer.Option(help="Suite; `myia suites` lists them.")],
+    model: Annotated[str, typer.Argument(help="A model's file, or a registered name.")],
+    suite: Annotated[
+        str | None, typer.Option(help="Suite; the model's baseline if not given.")
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Test data: a CSV or Parquet file.")
     ] = None,
@@ -59,9 +59,11 @@ def submit(  # noqa: PLR0917 -- typer makes options of them
     wait: Annotated[bool, typer.Option(help="Wait for the verdict.")] = False,
 ) -> None:
     """Submit a certification and print its job id."""
+    from myia_sdk.client import Submissions
+
     with open_client() as client:
         handles = [
-            client.submit(
+            Submissions(client.connection, warn=False).submit(
                 model,
                 suite=suite,
                 dataset=None if data is None else read_table(data, target),
@@ -78,6 +80,8 @@ def submit(  # noqa: PLR0917 -- typer makes options of them
         ]
         for handle in handles:
             console.print(handle.id, highlight=False)
+            for note in handle.notes:
+                sys.stderr.write(f"{note}\n")
         if wait:
             conclude(handles)
 

@@ -48,14 +48,21 @@ class JobHandle:
         The job.
     job : Job, optional
         What is known of it.
+    notes : tuple of str, optional
+        What was chosen or changed when it was submitted.
     """
 
     def __init__(
-        self, connection: Connection, job_id: str, job: Job | None = None
+        self,
+        connection: Connection,
+        job_id: str,
+        job: Job | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self._connection = connection
         self._job = job
         self.id = job_id
+        self.notes = notes
 
     @classmethod
     def load(cls, connection: Connection, job_id: str) -> Self:
@@ -92,6 +99,7 @@ class JobHandle:
             cells += [(name, text) for name, text in sorted(job.labels.items()) if text]
             if job.failed_reason and job.state is JobState.FAILED:
                 cells.append(("reason", job.failed_reason))
+        cells += [("note", note) for note in self.notes]
         rows = "".join(
             f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
             f"<td style='text-align:left'>{html.escape(text)}</td></tr>"

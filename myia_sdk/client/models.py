@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from myia_sdk.arguments import to_id, to_texts, to_timedelta
 from myia_sdk.client.batch import Batch
 from myia_sdk.client.registry import LONGEST_NAME, Entry
-from myia_sdk.client.submit import Draft, Submissions
+from myia_sdk.client.submit import Draft, Notes, Submissions
 from myia_sdk.errors import InvalidRequestError, UnknownModelError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class RegisteredModels:
             )
         request = build_request(
             model,
-            suite=self._baseline(model) if suite is None else suite,
+            suite=suite,
             artifacts=self._connection.artifacts,
             dataset=dataset,
             name=name,
@@ -100,19 +100,6 @@ class RegisteredModels:
             regions=to_texts(regions, "regions"),
             registered_at=datetime.now(UTC),
         )
-
-    def _baseline(self, model: object) -> str:
-        from myia_sdk.certification.admission.admission import accept_model
-        from myia_sdk.certification.request import ModelRef
-
-        is_known = isinstance(model, ModelRef | dict) or hasattr(model, "predict")
-        family = accept_model(model).family if is_known else None
-        if family is None:
-            raise InvalidRequestError(
-                "What the model does is not known from it; give suite=..., "
-                "for example 'classifier-baseline'."
-            )
-        return f"{family}-baseline"
 
     def certify_all(self, regions: Sequence[str] | None = None) -> Batch:
         """Submit every registered model in its regions, as one batch.
@@ -190,6 +177,7 @@ class RegisteredModels:
         return self._submissions.prepare(
             entry.model,
             draft.filled(self._connection.administration.defaults()),
+            Notes(),
             suite=entry.suite,
             dataset=entry.dataset,
             region=region,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from myia_sdk.arguments import to_count, to_id, to_texts, to_timedelta
 from myia_sdk.client.batch import Batch
 from myia_sdk.client.handle import JobHandle
-from myia_sdk.errors import InvalidJobError, InvalidRequestError
+from myia_sdk.errors import InvalidJobError, InvalidRequestError, SubmissionWarning
 from myia_sdk.queue.jobs import Backoff, JobOptions, NewJob, Retention
 from myia_sdk.queue.jobs.options import milliseconds
 
@@ -85,6 +86,21 @@ class Draft:
         return {"timeout": str(milliseconds(self.timeout))}
 
 
+@dataclass(slots=True)
+class Notes:
+    """What was done for a submitter who did not ask for it."""
+
+    #: Left open by the submitter.
+    chosen: list[str] = field(default_factory=list)
+    #: Given otherwise.
+    changed: list[str] = field(default_factory=list)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Both, as sentences."""
+        return (*self.chosen, *self.changed)
+
+
 def to_tags(value: Sequence[str]) -> tuple[str, ...]:
     """Return tags as a tuple; one text is one tag, not its letters.
 
@@ -103,16 +119,19 @@ class Submissions:
     ----------
     connection : Connection
         Reaches the queue and the artifact store.
+    warn : bool, default True
+        Say what was chosen or changed as a Python warning too.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, warn: bool = True) -> None:
         self._connection = connection
+        self._warn = warn
 
     def submit(
         self,
         model: object,
         *,
-        suite: object,
+        suite: object = None,
         dataset: object = None,
         region: str | None = None,
         name: str | None = None,
@@ -134,8 +153,9 @@ class Submissions:
             A fitted scikit-learn estimator; the path of a ``.skops`` or ``.onnx``
             file; a reference to an endpoint or factory; or the name of a registered
             model.
-        suite : str, path, mapping or Suite
-            Name of a suite (``myia suites`` lists them) or a suite of your own.
+        suite : str, path, mapping or Suite, optional
+            Name of a suite (``myia suites`` lists them) or a suite of your own;
+            the registered one, or the baseline of the model's kind, if not given.
         dataset : tuple, mapping or Dataset, optional
             Test data, ``(X, y)``, for suites that need them.
         region : str, optional
@@ -163,7 +183,8 @@ class Submissions:
         Returns
         -------
         JobHandle
-            The job; nothing has been waited for.
+            The job; nothing has been waited for. Its ``notes`` say what was chosen or
+            changed, such as the order of columns.
 
         Raises
         ------
@@ -178,9 +199,11 @@ class Submissions:
             max_retries=max_retries,
             tags=to_tags(tags),
         ).filled(self._connection.administration.defaults())
+        notes = Notes()
         new = self.prepare(
             model,
             draft,
+            notes,
             suite=suite,
             dataset=dataset,
             region=region,
@@ -188,12 +211,28 @@ class Submissions:
             parameters=parameters,
             job_id=job_id,
         )
-        return JobHandle(self._connection, self._connection.queue.add(new))
+        job = JobHandle(
+            self._connection, self._connection.queue.add(new), notes=notes.all
+        )
+        self._say(job.id, notes)
+        return job
+
+    def _say(self, job_id: str, notes: Notes) -> None:
+        """Keep what was chosen or changed in the job's log; warn of what was changed.
+
+        The submitter did not ask for it and may want to know.
+        """
+        if not notes.all:
+            return
+        self._connection.queue.log(job_id, notes.all)
+        for note in notes.changed if self._warn else ():
+            warnings.warn(note, SubmissionWarning, stacklevel=4)
 
     def prepare(
         self,
         model: object,
         draft: Draft,
+        notes: Notes,
         *,
         suite: object,
         dataset: object = None,
@@ -205,12 +244,13 @@ class Submissions:
     ) -> NewJob:
         """Check a request, store its artifacts, and return the job to be added.
 
-        The parameters are those of :meth:`submit`.
+        The parameters are those of :meth:`submit`; what was chosen or changed is
+        added to ``notes``.
         """
         from myia_sdk.certification.admission import build_request
 
         options = self._options(draft, job_id)
-        model, dataset = self._look_up(model, dataset)
+        model, dataset, suite = self._look_up(model, dataset, suite)
         request = build_request(
             model,
             suite=suite,
@@ -221,7 +261,13 @@ class Submissions:
             name=name,
             plugins=self._connection.plugins,
             accepted=self._connection.accepted,
+            tell=notes.changed.append,
         )
+        if suite is None:
+            notes.chosen.append(
+                f"No suite was given: {request.suite_name!r} is taken, the baseline of "
+                "the model's kind."
+            )
         return NewJob(
             name=TASK,
             data=request.to_record(),
@@ -258,13 +304,19 @@ class Submissions:
         options.check_new()
         return options
 
-    def _look_up(self, model: object, dataset: object) -> tuple[object, object]:
-        """Replace the name of a registered model by its reference and its data."""
+    def _look_up(
+        self, model: object, dataset: object, suite: object
+    ) -> tuple[object, object, object]:
+        """Replace the name of a registered model by what was registered."""
         is_file = isinstance(model, str) and (Path(model).suffix or _exists(model))
         if not isinstance(model, str) or is_file:
-            return model, dataset
+            return model, dataset, suite
         entry = self._connection.registry.get(model)
-        return entry.model, entry.dataset if dataset is None else dataset
+        return (
+            entry.model,
+            entry.dataset if dataset is None else dataset,
+            entry.suite if suite is None else suite,
+        )
 
     def _submitter(self) -> str:
         if self._connection.settings.myia_submitter:
@@ -278,7 +330,7 @@ class Submissions:
         self,
         models: Mapping[str, object] | Sequence[object],
         *,
-        suite: object,
+        suite: object = None,
         regions: Sequence[str | None] = (None,),
         dataset: object = None,
         parameters: Mapping[str, Any] | None = None,
@@ -295,7 +347,7 @@ class Submissions:
         ----------
         models : mapping of str to model, or sequence of models
             What :meth:`submit` takes; the keys of a mapping are the names.
-        suite : str, path, mapping or Suite
+        suite : str, path, mapping or Suite, optional
             As for :meth:`submit`, for all of them; so are the others.
         regions : sequence of str, optional
             Regions; without them, one job a model.
@@ -332,10 +384,12 @@ class Submissions:
                 f"regions is {regions!r}; give a list of at least one region."
             )
         chosen = Batch.new_id() if batch_id is None else to_id(batch_id, "batch")
+        told: list[Notes] = []
         jobs = [
             self.prepare(
                 model,
                 draft,
+                _appended(told),
                 suite=suite,
                 dataset=dataset,
                 region=region,
@@ -346,7 +400,15 @@ class Submissions:
             for name, model in named
             for region in regions
         ]
-        return Batch.add(self._connection, chosen, jobs)
+        batch = Batch.add(self._connection, chosen, jobs)
+        for job, notes in zip(batch.jobs, told, strict=True):
+            self._say(job.id, notes)
+        return batch
+
+
+def _appended(told: list[Notes]) -> Notes:
+    told.append(Notes())
+    return told[-1]
 
 
 def _named(

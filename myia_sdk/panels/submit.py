@@ -339,7 +339,8 @@ class SubmitPanel(FormPanel):
             ids = self.controller.submit()
         finally:
             self._show_errors()
-        self.say(self.controller.say("submit.done", ids=", ".join(ids)))
+        done = self.controller.say("submit.done", ids=", ".join(ids))
+        self.say(" ".join([done, *self.controller.notes]))
         self.watch_button.layout.display = None
 
     def _on_watch_clicked(self, _: object) -> None:

@@ -6,6 +6,7 @@ Model and data are stored only when all of it was found valid.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,12 @@ from myia_sdk.certification.request import (
 from myia_sdk.certification.request.parameters import require_parameters
 from myia_sdk.certification.suites import Suite, list_suites, load_suite
 from myia_sdk.certification.traffic.budget import price_of
-from myia_sdk.errors import DatasetError, InvalidRequestError, ModelRejectedError
+from myia_sdk.errors import (
+    DatasetError,
+    InvalidRequestError,
+    ModelRejectedError,
+    SubmissionWarning,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +43,15 @@ if TYPE_CHECKING:
     from myia_sdk.certification.models.files.onnx import OnnxModel
 
 
+#: Rows for which the stored copy of a model is asked too.
+_COMPARED_ROWS = 100
 #: Of the files that are taken.
 _SUFFIXES = ".skops, .onnx, .ubj or .json (XGBoost), .txt (LightGBM), .cbm (CatBoost)"
+
+
+def warn_submitter(note: str) -> None:
+    """Say what was changed as a Python warning of its caller."""
+    warnings.warn(note, SubmissionWarning, stacklevel=3)
 
 
 class Candidate:
@@ -58,6 +71,8 @@ class Candidate:
         self.estimator = estimator
         self.live = live
         self.name = name
+        #: Whether the live model was itself read from the bytes.
+        self.is_copy = False
 
     def stored(self, artifacts: ArtifactStore) -> ModelRef:
         """Store the bytes, if there are any, and return the reference."""
@@ -82,7 +97,7 @@ class Candidate:
 def build_request(
     model: object,
     *,
-    suite: object,
+    suite: object = None,
     artifacts: ArtifactStore,
     dataset: object = None,
     region: str | None = None,
@@ -90,6 +105,7 @@ def build_request(
     name: str | None = None,
     plugins: tuple[str, ...] = (),
     accepted: Callable[[], Acceptance] = Acceptance,
+    tell: Callable[[str], object] = warn_submitter,
 ) -> CertificationRequest:
     """Check everything that can be checked now, and store model and data.
 
@@ -98,8 +114,9 @@ def build_request(
     model : estimator, path, ModelRef or mapping
         A fitted scikit-learn estimator, a ``.skops`` or ``.onnx`` file, or a
         reference, for endpoints and factories.
-    suite : str, path, mapping or Suite
-        Name of a suite, a TOML file, or the suite's own object.
+    suite : str, path, mapping or Suite, optional
+        Name of a suite, a TOML file, or the suite's own object; the baseline of the
+        model's family if not given.
     artifacts : ArtifactStore
         Where model and data are stored, once everything was found valid.
     dataset : Dataset, tuple, mapping or DatasetRef, optional
@@ -118,6 +135,8 @@ def build_request(
     accepted : callable, optional
         Tells what the workers can load; asked only when a model needs more than
         scikit-learn.
+    tell : callable, optional
+        Given a sentence for everything that was changed; a warning by default.
 
     Raises
     ------
@@ -128,13 +147,16 @@ def build_request(
     parameters = parameters or {}
     _require_text(region, "region")
     _require_text(name, "name")
-    chosen = _resolve_suite(suite, parameters, plugins)
     candidate = accept_model(model, name, accepted)
+    if suite is None:
+        suite = baseline_of(candidate.family)
+    chosen = _resolve_suite(suite, parameters, plugins)
     _require_fit(chosen, candidate)
     if candidate.reference is not None:
         candidate.reference.url_in(region or candidate.reference.region)
         price_of(candidate.reference, chosen.prices, parameters)
-    data = _accept_dataset(dataset, chosen, candidate)
+    data = _accept_dataset(dataset, chosen, candidate, tell)
+    _require_faithful(candidate, data, accepted)
     baseline = _accept_baseline(parameters, chosen, data, accepted)
     stored = (
         data
@@ -263,7 +285,9 @@ def _accept_file(
         from myia_sdk.certification.models.files.sklearn import read_estimator
 
         estimator = read_estimator(content, accepted)
-        return _accept_estimator(estimator, content, name or path.stem)
+        found = _accept_estimator(estimator, content, name or path.stem)
+        found.is_copy = True
+        return found
     return _accept_booster(path, content, name, accepted)
 
 
@@ -303,8 +327,55 @@ def _require_fit(suite: Suite, candidate: Candidate) -> None:
         )
 
 
+def baseline_of(family: str | None) -> str:
+    """Return the suite that is taken for a family when none is given.
+
+    Raises
+    ------
+    InvalidRequestError
+        The family is not known.
+    """
+    if family is None:
+        raise InvalidRequestError(
+            "What the model does is not known from it; give suite=..., for example "
+            "'classifier-baseline'."
+        )
+    return f"{family}-baseline"
+
+
+def _require_faithful(
+    candidate: Candidate,
+    data: Dataset | DatasetRef | None,
+    accepted: Callable[[], Acceptance],
+) -> None:
+    """Refuse a model whose stored copy predicts otherwise than the model itself."""
+    if candidate.estimator is None or candidate.is_copy:
+        return
+    if data is None or isinstance(data, DatasetRef):
+        return
+    import numpy as np
+
+    from myia_sdk.certification.models.estimators import EstimatorModel
+    from myia_sdk.certification.models.files.sklearn import read_estimator
+
+    assert candidate.live is not None  # noqa: S101 - estimators are at hand
+    estimator = read_estimator(candidate.content, accepted)
+    copy = EstimatorModel(estimator, candidate.live.family)
+    rows = data.features.take(np.arange(min(_COMPARED_ROWS, data.rows))).data
+    expected, found = candidate.live.predict(rows), copy.predict(rows)
+    wrong = int((expected != found).sum())
+    # A model that draws at random does not agree with itself either.
+    if wrong and np.array_equal(expected, candidate.live.predict(rows)):
+        raise ModelRejectedError(
+            f"The stored copy of {type(candidate.estimator).__name__} predicts "
+            f"otherwise than the model itself for {wrong} of {len(expected)} rows: it "
+            "holds what its file cannot. Export it as ONNX, or register a factory on "
+            "the worker (kind 'python')."
+        )
+
+
 def _accept_dataset(
-    dataset: object, suite: Suite, candidate: Candidate
+    dataset: object, suite: Suite, candidate: Candidate, tell: Callable[[str], object]
 ) -> Dataset | DatasetRef | None:
     if dataset is None:
         if suite.kind not in ENDPOINT_FAMILIES:
@@ -316,12 +387,29 @@ def _accept_dataset(
         return dataset
     if isinstance(dataset, Mapping) and "artifact" in dataset:
         return DatasetRef.from_record(dict(dataset))
-    from myia_sdk.certification.admission.validation import require_valid
     from myia_sdk.certification.data.datasets import Dataset as _Dataset
 
     data = _Dataset.of(dataset)
-    if suite.kind not in ENDPOINT_FAMILIES:
-        require_valid(data, suite.kind, candidate.live)
+    if suite.kind in ENDPOINT_FAMILIES:
+        return data
+    return _fitted(data, suite, candidate, tell)
+
+
+def _fitted(
+    data: Dataset, suite: Suite, candidate: Candidate, tell: Callable[[str], object]
+) -> Dataset:
+    """Bring the data into the shape that the model takes, and check them."""
+    from myia_sdk.certification.admission.alignment import aligned, class_notes
+    from myia_sdk.certification.admission.validation import require_valid
+
+    notes: list[str] = []
+    if candidate.live is not None:
+        data, notes = aligned(data, candidate.live)
+    require_valid(data, suite.kind, candidate.live)
+    if candidate.live is not None:
+        notes += class_notes(data, candidate.live)
+    for note in notes:
+        tell(note)
     return data
 
 

@@ -255,8 +255,8 @@ def single_feature_dominance(context: CheckContext) -> Measurement:
     balanced accuracy over guessing.
     """
     data = data_of(context)
-    if data.features.is_text:
-        return Measurement.skipped("A text is not a set of features.")
+    if data.features.is_text or data.features.is_sparse:
+        return Measurement.skipped("A text or a sparse row is no set of few features.")
     if data.rows < _MIN_DOMINANCE_ROWS:
         return Measurement.skipped("There are too few rows.")
     rows = some_rows(context, int(number(context, "max_rows")))

@@ -10,7 +10,7 @@ from myia_sdk.certification.checks.context import CheckContext, Measurement
 from myia_sdk.certification.checks.predictions import data_of
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.data.datasets import frame_of
+from myia_sdk.certification.data.features import Features, frame_of
 from myia_sdk.certification.statistics.intervals import wilson_interval
 
 if TYPE_CHECKING:
@@ -42,12 +42,23 @@ def leakage(context: CheckContext) -> Measurement:
 
 
 def _row_hashes(data: Dataset) -> np.ndarray:
-    from pandas.util import hash_pandas_object
+    truth = [hash(str(label)) for label in data.truth.tolist()]
+    rows = _feature_hashes(data.features)
+    return np.asarray(rows ^ np.array(truth, dtype=np.int64).view(np.uint64))
 
-    frame = frame_of(data.features)
+
+def _feature_hashes(features: Features) -> np.ndarray:
+    from pandas.util import hash_array, hash_pandas_object
+
+    if features.is_sparse:
+        table = features.data
+        cells = hash_array(table.indices.astype(np.int64)) ^ hash_array(
+            table.data.astype(float), categorize=False
+        ) * np.uint64(31)
+        sums = np.concatenate([[np.uint64(0)], np.cumsum(cells, dtype=np.uint64)])
+        return np.asarray(sums[table.indptr[1:]] - sums[table.indptr[:-1]])
+    frame = frame_of(features)
     numeric = frame.select_dtypes("number").columns
     # Whole numbers and the same floating ones must hash alike.
     frame = frame.astype(dict.fromkeys(numeric, float))
-    rows = hash_pandas_object(frame, index=False).to_numpy()
-    truth = [hash(str(label)) for label in data.truth.tolist()]
-    return np.asarray(rows ^ np.array(truth, dtype=np.int64).view(np.uint64))
+    return np.asarray(hash_pandas_object(frame, index=False).to_numpy())

@@ -21,11 +21,12 @@ from myia_sdk.certification.checks.thresholds import Threshold
 from myia_sdk.certification.statistics.intervals import bootstrap_mean
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.data.datasets import Features
+    from myia_sdk.certification.data.features import Features
 
 _NOISE = {"scale": 0.1, "repeats": 5, "max_rows": 5000}
 _MISSING = {"share": 0.05, "repeats": 3, "max_rows": 5000}
 _TWO_VALUES = 2
+_NOT_CHANGED = "There are no dense columns of numbers to change."
 
 
 @check(
@@ -41,7 +42,7 @@ def noise_robustness(context: CheckContext) -> Measurement:
     rows = some_rows(context, int(number(context, "max_rows")))
     features = data_of(context).features.take(rows)
     if not features.numeric:
-        return Measurement.skipped("No feature is a number.")
+        return Measurement.skipped(_NOT_CHANGED)
     before, rng = predictions(context)[rows], context.rng
     changed = np.array(
         [
@@ -77,7 +78,7 @@ def regression_noise_robustness(context: CheckContext) -> Measurement:
     features = data.features.take(rows)
     spread = float(np.std(data.truth))
     if not features.numeric or spread == 0:
-        return Measurement.skipped("No feature is a number, or the target is constant.")
+        return Measurement.skipped(_NOT_CHANGED)
     before, rng = predictions(context)[rows], context.rng
     after = np.mean(
         [
@@ -127,7 +128,7 @@ def missing_values(context: CheckContext) -> Measurement:
     rows = some_rows(context, int(number(context, "max_rows")))
     features = data_of(context).features.take(rows)
     if not features.numeric:
-        return Measurement.skipped("No feature is a number.")
+        return Measurement.skipped(_NOT_CHANGED)
     rng, before = context.rng, predictions(context)[rows]
     changed = []
     for _ in range(int(number(context, "repeats"))):

@@ -20,7 +20,7 @@ from myia_sdk.certification.checks.thresholds import Threshold
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from myia_sdk.certification.data.datasets import Features
+    from myia_sdk.certification.data.features import Features
 
 _PROBE_ROWS = 5
 _UNSEEN = "a category nobody has seen"
@@ -92,9 +92,10 @@ def _probes(features: Features) -> Iterator[_Probe]:
         yield _Probe("numbers for texts", np.ones((features.rows, 2)), True)  # noqa: FBT003
         return
     if features.width > 1:
-        yield _Probe("one column too few", _narrow(features), must_refuse=True)
+        narrow = features.without_last().data
+        yield _Probe("one column too few", narrow, must_refuse=True)
     if not features.is_frame:
-        wide = np.column_stack([features.data, features.data[:, :1]])
+        wide = features.with_first_again().data
         yield _Probe("one column too many", wide, must_refuse=True)
     if features.numeric:
         yield _Probe("texts for numbers", _with_texts(features), must_refuse=True)
@@ -105,12 +106,6 @@ def _probes(features: Features) -> Iterator[_Probe]:
     unseen = _with_unseen(features)
     if unseen is not None:
         yield _Probe("unknown category", unseen, False, should_refuse=True)  # noqa: FBT003
-
-
-def _narrow(features: Features) -> object:
-    if features.is_frame:
-        return features.data.iloc[:, :-1]
-    return features.data[:, :-1]
 
 
 def _with_texts(features: Features) -> object:

@@ -25,7 +25,7 @@ from myia_sdk.certification.statistics.significance import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from myia_sdk.certification.data.datasets import Features
+    from myia_sdk.certification.data.features import Features
 
 _PARAMS = {"bins": 4, "min_share": 0.05, "min_rows": 30, "alpha": 0.10}
 #: Columns and values looked at; beyond, the rest is left out.

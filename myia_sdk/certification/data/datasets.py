@@ -6,105 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from myia_sdk.certification.data.features import Features
 from myia_sdk.errors import DatasetError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _TABLE_DIMENSIONS = 2
 #: (X, y) and (X, y, train).
 _TUPLE_LENGTHS = (2, 3)
-
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """Rows of features as the model takes them: array, DataFrame, or texts.
-
-    One small face over the three, so that checks need not tell them apart.
-    """
-
-    #: Two-dimensional array, DataFrame, or one-dimensional array of texts.
-    data: Any
-
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return int(self.data.shape[0])
-
-    @property
-    def width(self) -> int:
-        """Number of columns; texts are one."""
-        return int(self.data.shape[1]) if self.data.ndim > 1 else 1
-
-    @property
-    def is_frame(self) -> bool:
-        """Whether columns have names and types of their own."""
-        return hasattr(self.data, "columns")
-
-    @property
-    def is_text(self) -> bool:
-        """Whether a row is one text rather than several features."""
-        return not self.is_frame and self.data.ndim == 1
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns; numbers as texts when they have none."""
-        if self.is_frame:
-            return tuple(str(name) for name in self.data.columns)
-        return tuple(str(number) for number in range(self.width))
-
-    @property
-    def numeric(self) -> tuple[int, ...]:
-        """Positions of the columns that hold numbers (not truth values)."""
-        if self.is_frame:
-            return tuple(
-                position
-                for position, dtype in enumerate(self.data.dtypes)
-                if _is_number(dtype)
-            )
-        if self.is_text or not _is_number(self.data.dtype):
-            return ()
-        return tuple(range(self.width))
-
-    def take(self, rows: np.ndarray) -> Features:
-        """Return the rows at these positions (or where a mask is true)."""
-        if self.is_frame:
-            return Features(self.data.iloc[rows])
-        return Features(self.data[rows])
-
-    def column(self, position: int) -> np.ndarray:
-        """Return one column as an array."""
-        if self.is_frame:
-            return np.asarray(self.data.iloc[:, position])
-        if self.is_text:
-            return np.asarray(self.data)
-        return np.asarray(self.data[:, position])
-
-    def numbers(self) -> np.ndarray:
-        """Return a copy of the numeric columns as floats, NaN where missing."""
-        if not self.is_frame:
-            return np.array(self.data, dtype=float)
-        chosen = self.data.iloc[:, list(self.numeric)]
-        return np.asarray(chosen.to_numpy(dtype=float, na_value=np.nan, copy=True))
-
-    def with_numbers(self, values: np.ndarray) -> Features:
-        """Return the same rows with the numeric columns replaced.
-
-        The order is that of `numeric`. Floating columns keep their precision; columns
-        of whole numbers become floating.
-        """
-        if not self.is_frame:
-            return Features(_like(values, self.data.dtype))
-        frame = self.data.copy()
-        for place, position in enumerate(self.numeric):
-            name = frame.columns[position]
-            dtype = frame.dtypes.iloc[position]
-            frame[name] = _like(values[:, place], dtype)
-        return Features(frame)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,22 +135,24 @@ class Dataset:
 
 
 def as_table(X: Any) -> Any:
-    """Return features as a DataFrame, a 2-D array, or a 1-D array of texts.
+    """Return features as `Features` holds them.
+
+    Parameters
+    ----------
+    X : DataFrame, array, sparse matrix, sequence or Series of texts
+        Frames of pandas, polars and pyarrow; whatever numpy makes a table of.
 
     Raises
     ------
     DatasetError
         They have another shape or type.
     """
-    if hasattr(X, "toarray"):
-        raise DatasetError(
-            "X is a sparse matrix, which Parquet cannot hold; give X.toarray(), or "
-            "put the vectoriser into the model and give the texts."
-        )
+    if hasattr(X, "tocsr"):
+        return _as_sparse(X)
     if hasattr(X, "to_pandas") and not hasattr(X, "iloc"):
         X = X.to_pandas()
     if hasattr(X, "columns"):
-        return X.reset_index(drop=True)
+        return _without_sparse_columns(X.reset_index(drop=True))
     array = np.asarray(X)
     if array.ndim == 1 and array.size and isinstance(array[0], str):
         return array.astype(object)
@@ -251,23 +164,76 @@ def as_table(X: Any) -> Any:
     return array
 
 
+def _as_sparse(X: Any) -> Any:
+    if X.ndim != _TABLE_DIMENSIONS:
+        raise DatasetError(
+            f"X has {X.ndim} dimensions {X.shape}; it must be a table of rows and "
+            "columns. For one row give X.reshape(1, -1)."
+        )
+    table = X.tocsr()
+    if table.dtype.kind not in "biuf":
+        raise DatasetError(f"X is a sparse matrix of {table.dtype}; give real numbers.")
+    # A caller's matrix is not sorted in place.
+    return table if table.has_canonical_format else _canonical(table.copy())
+
+
+def _canonical(table: Any) -> Any:
+    table.sum_duplicates()
+    return table
+
+
+def _without_sparse_columns(frame: Any) -> Any:
+    """Return a frame whose columns Arrow can hold: pandas' sparse ones it cannot."""
+    dense = {
+        name: dtype.subtype
+        for name, dtype in frame.dtypes.items()
+        if type(dtype).__name__ == "SparseDtype"
+    }
+    return frame.astype(dense) if dense else frame
+
+
 def as_column(values: Any, what: str) -> np.ndarray:
-    """Return one value per row as an array.
+    """Return one value per row as an array of numpy's own types.
+
+    Parameters
+    ----------
+    values : array, sequence or Series
+        Nullable and Arrow types become numpy's, their missing values NaN.
+    what : str
+        How messages call them.
 
     Raises
     ------
     DatasetError
         There is more than one value per row.
     """
-    array = np.asarray(values)
+    array = _of_numpy(values)
     if array.ndim == _TABLE_DIMENSIONS and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
         raise DatasetError(
-            f"{what} has the shape {array.shape}; it must hold one value per row. "
-            "Models with several outputs are not supported."
+            f"{what} has the shape {array.shape}; it must hold one value per row. A "
+            f"model with several outputs is certified output by output: submit one "
+            f"model for each, with its own column of {what}."
         )
     return array
+
+
+def _of_numpy(values: Any) -> np.ndarray:
+    import pandas as pd
+
+    if hasattr(values, "to_pandas") and not hasattr(values, "iloc"):
+        values = values.to_pandas()
+    dtype = getattr(values, "dtype", None)
+    if not isinstance(dtype, pd.api.extensions.ExtensionDtype):
+        return np.asarray(values)
+    kind = getattr(dtype, "kind", "O")
+    if kind not in "biuf":
+        return np.asarray(values)
+    if pd.isna(values).any():
+        return np.asarray(pd.Series(values).to_numpy(dtype=float, na_value=np.nan))
+    plain = {"b": bool, "f": float}.get(kind, np.int64 if kind == "i" else np.uint64)
+    return np.asarray(pd.Series(values).to_numpy(dtype=plain))
 
 
 def _split(frame: Any, target: str) -> tuple[Any, Any, str]:
@@ -320,28 +286,6 @@ def _groups(sensitive: Any, X: Any) -> dict[str, np.ndarray]:
 def _column_name(values: object) -> str | None:
     name = getattr(values, "name", None)
     return name if isinstance(name, str) and name else None
-
-
-def _is_number(dtype: object) -> bool:
-    return getattr(dtype, "kind", "O") in "iuf"
-
-
-def _like(values: np.ndarray, dtype: object) -> np.ndarray:
-    if isinstance(dtype, np.dtype) and dtype.kind == "f":
-        return values.astype(dtype)
-    return values
-
-
-def frame_of(features: Features) -> pd.DataFrame:
-    """Return the features as a DataFrame with textual column names."""
-    import pandas as pd
-
-    if features.is_frame:
-        frame: pd.DataFrame = features.data.rename(columns=str)
-        return frame
-    if features.is_text:
-        return pd.DataFrame({"text": features.data})
-    return pd.DataFrame(features.data, columns=list(features.names))
 
 
 def _training_data(value: object) -> Dataset:

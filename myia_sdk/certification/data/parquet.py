@@ -17,7 +17,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from myia_sdk.certification.data.datasets import Dataset, Features, frame_of
+from myia_sdk.certification.data.datasets import Dataset
+from myia_sdk.certification.data.features import Features, frame_of
 from myia_sdk.certification.request import DatasetRef
 from myia_sdk.errors import DatasetError
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _METADATA_KEY = b"myia"
 _TARGET = "target"
+#: Columns that hold a sparse matrix, outside the names that frames have.
+_INDICES, _VALUES = "myia:indices", "myia:values"
 
 
 def write_dataset(dataset: Dataset, put: Callable[[bytes], str]) -> DatasetRef:
@@ -55,7 +58,8 @@ def read_dataset(reference: DatasetRef, read: Callable[[str], bytes]) -> Dataset
 def to_parquet(dataset: Dataset) -> tuple[bytes, str | None]:
     """Return the Parquet file of one table and the name of its target column."""
     features = dataset.features
-    frame = frame_of(features)
+    frame = pd.DataFrame(index=range(dataset.rows))
+    frame = frame if features.is_sparse else frame_of(features)
     _require_unique(list(frame.columns))
     target = None
     columns: dict[str, Any] = {}
@@ -69,7 +73,11 @@ def to_parquet(dataset: Dataset) -> tuple[bytes, str | None]:
             extra[name] = stored
             columns[stored] = pd.Series(np.asarray(values), index=frame.index)
     table = _table(frame.assign(**columns) if columns else frame)
-    marks = {"container": _container(features), "target": target, "extra": extra}
+    marks: dict[str, Any] = {"container": _container(features), "target": target}
+    marks["extra"] = extra
+    if features.is_sparse:
+        table = _with_cells(table, features)
+        marks |= {"width": features.width, "matrix": type(features.data).__name__}
     table = table.replace_schema_metadata(
         {**(table.schema.metadata or {}), _METADATA_KEY: json.dumps(marks).encode()}
     )
@@ -95,6 +103,9 @@ def from_parquet(
             f"The dataset is not a readable Parquet file: {exc}"
         ) from exc
     marks = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
+    sparse = _cells_of(table, marks) if marks.get("container") == "sparse" else None
+    if sparse is not None:
+        table = table.drop_columns([_INDICES, _VALUES])
     frame: pd.DataFrame = table.to_pandas()
     target = target or marks.get("target")
     extra: Mapping[str, str] = marks.get("extra", {})
@@ -103,14 +114,45 @@ def from_parquet(
     dropped = [name for name in (target, *extra.values()) if name is not None]
     frame = frame.drop(columns=dropped)
     return Dataset(
-        X=_restore(frame, marks.get("container", "frame")),
+        X=_restore(frame, marks) if sparse is None else sparse,
         y=truth,
         sensitive=groups,
         target=target,
     )
 
 
-def _restore(frame: pd.DataFrame, container: str) -> object:
+def _with_cells(table: pa.Table, features: Features) -> pa.Table:
+    """Add what is not zero: for each row the numbers of its columns, and the values."""
+    cells = features.data
+    offsets = pa.array(cells.indptr, pa.int64())
+    for name, values in ((_INDICES, cells.indices), (_VALUES, cells.data)):
+        rows = pa.LargeListArray.from_arrays(offsets, pa.array(values))
+        table = table.append_column(name, rows)
+    return table
+
+
+def _cells_of(table: pa.Table, marks: Mapping[str, Any]) -> object:
+    """Read a sparse matrix back; the table is checked, since anybody may write one."""
+    from scipy.sparse import csr_array, csr_matrix
+
+    try:
+        indices = table.column(_INDICES).combine_chunks()
+        values = table.column(_VALUES).combine_chunks()
+        make = csr_array if marks["matrix"] == "csr_array" else csr_matrix
+        parts = (
+            values.flatten().to_numpy(zero_copy_only=False),
+            indices.flatten().to_numpy(),
+            indices.offsets.to_numpy(),
+        )
+        cells = make(parts, shape=(table.num_rows, int(marks["width"])))
+        cells.check_format(full_check=True)
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise DatasetError(f"The dataset's sparse matrix is not whole: {exc}") from exc
+    return cells
+
+
+def _restore(frame: pd.DataFrame, marks: Mapping[str, Any]) -> object:
+    container = marks.get("container", "frame")
     if container == "array":
         return frame.to_numpy()
     if container == "text":
@@ -121,6 +163,8 @@ def _restore(frame: pd.DataFrame, container: str) -> object:
 def _container(features: Features) -> str:
     if features.is_frame:
         return "frame"
+    if features.is_sparse:
+        return "sparse"
     return "text" if features.is_text else "array"
 
 

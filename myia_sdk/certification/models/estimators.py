@@ -152,8 +152,19 @@ def family_of(estimator: object) -> str:
         return "classifier"
     if base.is_regressor(estimator):
         return "regressor"
+    name = type(estimator).__name__
+    if base.is_clusterer(estimator):
+        raise ModelRejectedError(
+            f"{name} groups rows without a truth to compare with, so there is nothing "
+            "to certify it by; where groups are known, submit a classifier of them."
+        )
+    if base.is_outlier_detector(estimator):
+        raise ModelRejectedError(
+            f"{name} finds outliers without a truth to compare with; where outliers "
+            "are known, submit a classifier of them."
+        )
     raise ModelRejectedError(
-        f"{type(estimator).__name__} is neither a classifier nor a regressor of "
+        f"{name} is neither a classifier nor a regressor of "
         "scikit-learn; submit a fitted estimator with predict()."
     )
 

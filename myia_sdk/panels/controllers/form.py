@@ -118,6 +118,8 @@ class SubmitForm(Controller):
         self.columns: list[ColumnVariable] = []
         self.suites: list[str] = []
         self.submitted: list[str] = []
+        #: What was chosen or changed at the last submission.
+        self.notes: list[str] = []
         #: Id of the batch submitted last, empty for a single job.
         self.batch = ""
 

@@ -243,20 +243,22 @@ class SubmitController(SubmitForm):
             field, text = next(iter(errors.items()))
             raise ActionRefusedError(f"{self.say('submit.fix')} {field}: {text}")
         regions, options = self.regions(), self._job_options()
+        self.notes = []
         if len(regions) > 1:
-            batch = Submissions(self.connection).submit_batch(
+            batch = Submissions(self.connection, warn=False).submit_batch(
                 {self._name(): self._model()}, regions=regions, **options
             )
             self.batch, self.submitted = batch.id, [job.id for job in batch.jobs]
         else:
             is_registered = self.values.source == "registered"
-            job = Submissions(self.connection).submit(
+            job = Submissions(self.connection, warn=False).submit(
                 self._model(),
                 name=None if is_registered else self._name(),
                 region=regions[0] if regions else None,
                 **options,
             )
             self.batch, self.submitted = "", [job.id]
+            self.notes = list(job.notes)
         ids = ", ".join(self.submitted)
         self.notify("done", self.say("submit.done", ids=ids))
         return self.submitted

@@ -58,7 +58,7 @@ CASES = {
         MODEL,
         {"dataset": (X.iloc[:, :5], y)},
         DatasetError,
-        "5",
+        r"lacks 'total_phenols'.* and 3 more",
     ),
     "different lengths": (MODEL, {"dataset": (X, y[:10])}, DatasetError, "10"),
     "NaN in the target": (
