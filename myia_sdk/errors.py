@@ -302,6 +302,21 @@ class PermanentCertificationError(CertificationError):
         super().__init__(message)
 
 
+class EndpointAwayError(CertificationError):
+    """The model's endpoint was found to be away, so the run was ended.
+
+    The message names category, address and what to do.
+    """
+
+
+class EndpointOutageError(EndpointAwayError, TransientCertificationError):
+    """It does not answer now; another attempt may succeed."""
+
+
+class EndpointRefusedError(EndpointAwayError, PermanentCertificationError):
+    """It refuses whatever it is asked, and will do so again."""
+
+
 class CertificateError(CertificationError):
     """Base of the reasons for which a certificate is not accepted."""
 

@@ -44,6 +44,8 @@ class Reply:
     pieces: int
     #: Seconds to the first text, ``None`` for an answer without text.
     first_text_after: float | None
+    #: Seconds to the first thought of a model that shows them.
+    first_thought_after: float | None = None
     #: Seconds to the last event.
     elapsed: float
     usage: Mapping[str, int] | None
@@ -74,6 +76,7 @@ def ask(
     timeout: float | None = None,
     retry: RetryPolicy | None = None,
     is_alone: bool = False,
+    is_exact: bool = False,
 ) -> Reply:
     """Send one request, again after temporary errors, and collect the answer.
 
@@ -94,6 +97,9 @@ def ask(
         The run's own if not given.
     is_alone : bool, optional
         Whether the caller holds `Traffic.alone` already.
+    is_exact : bool, optional
+        Whether ``max_tokens`` is what is measured, so that nothing is added for the
+        thoughts of the model.
 
     Raises
     ------
@@ -106,12 +112,15 @@ def ask(
         else list(messages)
     )
     sent: dict[str, JSON] = dict(parameters or {})
+    if not is_exact:
+        _add_allowance(context, sent)
     traffic = context.traffic
     model = _chat_model(context)
     limit = timeout or request_timeout(context)
 
     def send() -> Reply:
         context.budget.require()
+        context.outage.require()
         with traffic.quiet() if is_alone else traffic.request():
             return _collect(
                 model.chat(conversation, sent, stream=stream, timeout=limit)
@@ -132,7 +141,11 @@ def ask(
                 "retries": retries,
             },
         )
+        if (retry or context.retry).max_retries:
+            # Without retries the errors are what is measured.
+            context.outage.failed(exc, lambda: _greet(context, limit))
         raise
+    context.outage.answered()
     reply = replace(answer.value, retries=answer.retries)
     _spend(context, conversation, reply)
     described = {**sample, "outcome": "answered", **_described(reply)}
@@ -298,7 +311,7 @@ def _chat_model(context: CheckContext) -> ChatModel:
 def _collect(events: Iterator[ChatEvent]) -> Reply:
     texts: list[str] = []
     calls: list[Mapping[str, JSON]] = []
-    first = finish = usage = model = None
+    first = thought = finish = usage = model = None
     elapsed = 0.0
     extras: Mapping[str, JSON] = {}
     for event in events:
@@ -306,6 +319,8 @@ def _collect(events: Iterator[ChatEvent]) -> Reply:
         if event.text:
             texts.append(event.text)
             first = event.elapsed if first is None else first
+        if event.thought and thought is None:
+            thought = event.elapsed
         calls.extend(event.tool_calls)
         finish = event.finish_reason or finish
         usage = event.usage or usage
@@ -316,12 +331,27 @@ def _collect(events: Iterator[ChatEvent]) -> Reply:
         finish_reason=finish,
         pieces=len(texts),
         first_text_after=first,
+        first_thought_after=thought,
         elapsed=elapsed,
         usage=usage,
         tool_calls=tuple(calls),
         resolved_model=model,
         extras=extras,
     )
+
+
+def _greet(context: CheckContext, timeout: float) -> Reply:
+    """Ask the least that can be asked, past the pace of the run."""
+    hello = [{"role": "user", "content": "Hi"}]
+    model = _chat_model(context)
+    return _collect(model.chat(hello, {"max_tokens": 16}, timeout=timeout))
+
+
+def _add_allowance(context: CheckContext, sent: dict[str, JSON]) -> None:
+    """Leave room for the thoughts of a model that thinks before it answers."""
+    limit, more = sent.get("max_tokens"), getattr(context.model, "allowance", 0)
+    if isinstance(limit, int) and more:
+        sent["max_tokens"] = limit + more
 
 
 def _spend(

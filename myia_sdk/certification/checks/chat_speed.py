@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -33,7 +34,7 @@ _LONG = "Tell me a story about a lighthouse keeper, number {number}."
     effort=sends("requests", answer="max_tokens"),
 )
 def time_to_first_token(context: CheckContext) -> Measurement:
-    """95th percentile of the seconds from the request to the first text.
+    """95th percentile of the seconds from the request to the first visible text.
 
     Measured with nothing else running, on a true stream.
     """
@@ -46,7 +47,20 @@ def time_to_first_token(context: CheckContext) -> Measurement:
     known = [seconds for seconds in times if seconds is not None]
     if not known:
         return Measurement(outcome=Outcome.FAILED, message="No answer has any text.")
-    return _percentiles(known, "to the first token", retries_of(replies))
+    found = _percentiles(known, "to the first token", retries_of(replies))
+    thoughts = [
+        reply.first_thought_after
+        for reply in replies
+        if reply.first_thought_after is not None
+    ]
+    if not thoughts:
+        return found
+    slowest = float(np.quantile(thoughts, 0.95))
+    return replace(
+        found,
+        message=f"{found.message} Its first thought came after {slowest:.2f} s.",
+        details={**found.details, "first_thought_p95": slowest},
+    )
 
 
 @check(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from myia_sdk.certification.checks.outcomes import Outcome, Severity
 from myia_sdk.certification.data.samples import SampleLog
-from myia_sdk.certification.traffic import Budget, RetryPolicy, Traffic
+from myia_sdk.certification.traffic import Budget, Outage, RetryPolicy, Traffic
 from myia_sdk.certification.traffic.traffic import at_once, concurrency_of, interval_of
 
 if TYPE_CHECKING:
@@ -106,6 +106,12 @@ class CheckContext:
             "traffic", lambda: Traffic(interval, limit, pace=self.pace)
         )
         return cast("Traffic", made)
+
+    @property
+    def outage(self) -> Outage:
+        """What the run knows of its endpoint being away."""
+        made = self.shared.get("outage", lambda: Outage(self.request.endpoint))
+        return cast("Outage", made)
 
     @property
     def rng(self) -> np.random.Generator:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from myia_sdk.certification.checks.asking import ask, request_timeout
+from myia_sdk.certification.checks.asking import ask, request_timeout, unsupported
 from myia_sdk.certification.checks.context import CheckContext, Measurement
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.thresholds import Threshold
@@ -58,9 +58,13 @@ def _probes(
     few: Mapping[str, JSON] = {"max_tokens": 8}
     probes: list[
         tuple[str, tuple[Sequence[Mapping[str, JSON]], Mapping[str, JSON]]]
-    ] = [
-        ("temperature 'hot'", (hello, {**few, "temperature": "hot"})),
-        ("temperature -5", (hello, {**few, "temperature": -5})),
+    ] = []
+    if "temperature" not in unsupported(context):
+        probes += [
+            ("temperature 'hot'", (hello, {**few, "temperature": "hot"})),
+            ("temperature -5", (hello, {**few, "temperature": -5})),
+        ]
+    probes += [
         ("an unknown model", (hello, {**few, "model": "no-such-model-anywhere"})),
         ("no messages", ([], few)),
     ]

@@ -54,10 +54,19 @@ def embed(
 
     def send() -> np.ndarray:
         context.budget.require()
+        context.outage.require()
         with traffic.quiet() if is_alone else traffic.request():
             return model.embed(list(texts), timeout=request_timeout(context))
 
-    answer = (retry or context.retry).run(send)
+    try:
+        answer = (retry or context.retry).run(send)
+    except Exception as exc:
+        if (retry or context.retry).max_retries:
+            # Without retries the errors are what is measured.
+            limit = request_timeout(context)
+            context.outage.failed(exc, lambda: model.embed(["Hi"], timeout=limit))
+        raise
+    context.outage.answered()
     characters = sum(map(len, texts))
     context.budget.spend(characters // _CHARACTERS_PER_TOKEN)
     context.sample_log.append(

@@ -6,6 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from myia_sdk.certification.models.dialect import Dialect
 from myia_sdk.certification.models.protocols import ChatEvent
 from myia_sdk.errors import ConfigurationError, MalformedAnswerError, MissingExtraError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 #: Sent where an endpoint asks for no key: the library refuses to send none.
 _NO_KEY = "none"
+_CONNECT_SECONDS = 10.0
 #: How much of an answer that cannot be read is shown.
 _SHOWN_CHARACTERS = 120
 
@@ -29,6 +31,7 @@ def load(reference: ModelRef, surroundings: Surroundings) -> OpenAIChat:
         create_client(reference, surroundings),
         str(reference.model),
         parameters=_mapping(reference.options.get("parameters")),
+        extra=_mapping(reference.options.get("extra_body")),
     )
 
 
@@ -48,10 +51,50 @@ def create_client(reference: ModelRef, surroundings: Surroundings) -> openai.Ope
         import openai
     except ImportError as exc:
         raise MissingExtraError("openai", "models behind an OpenAI endpoint") from exc
+    options, key = reference.options, _secret(reference, surroundings.secrets)
+    headers: dict[str, Any] = dict(_mapping(options.get("default_headers")))
+    query = dict(_mapping(options.get("default_query")))
+    if options.get("api_version"):
+        query["api-version"] = options["api_version"]
     return openai.OpenAI(
-        api_key=_secret(reference, surroundings.secrets),
+        api_key=key,
         base_url=reference.url_in(surroundings.region),
         max_retries=0,
+        default_headers=headers or None,
+        default_query=query or None,
+        http_client=_http_client(options, key),
+    )
+
+
+def _http_client(options: Mapping[str, JSON], key: str) -> Any:
+    """Return a client for what the library's own has no setting for.
+
+    An authority of the endpoint's own, a proxy, or another header for the key.
+    """
+    authority, proxy = options.get("ca_file"), options.get("proxy")
+    header = options.get("auth_header")
+    if not (authority or proxy or header):
+        return None
+    import ssl
+
+    import openai
+
+    try:
+        trust = ssl.create_default_context(cafile=str(authority) if authority else None)
+    except OSError as exc:
+        raise ConfigurationError(
+            f"The option 'ca_file' is {authority!r}, which cannot be read on this "
+            f"worker: {exc}."
+        ) from exc
+
+    def sign(request: Any) -> None:
+        del request.headers["authorization"]
+        request.headers[str(header)] = key
+
+    return openai.DefaultHttpxClient(
+        verify=trust,
+        proxy=str(proxy) if proxy else None,
+        event_hooks={"request": [sign] if header else []},
     )
 
 
@@ -65,12 +108,14 @@ class OpenAIChat:
     model : str
         Name by which the endpoint knows the model.
     parameters : mapping, optional
+        Of the protocol, sent with every request.
+    extra : mapping, optional
         Sent with every request, for what an endpoint needs besides the protocol.
     """
 
     family = "chat"
-    #: Parameters that this protocol has no field for.
-    unsupported_parameters: frozenset[str] = frozenset()
+    #: Tokens to add to limits, for thoughts before the answer; see ``negotiation``.
+    allowance = 0
 
     def __init__(
         self,
@@ -78,15 +123,27 @@ class OpenAIChat:
         model: str,
         *,
         parameters: Mapping[str, JSON] | None = None,
+        extra: Mapping[str, JSON] | None = None,
     ) -> None:
         self._client = client
+        self._extra = dict(extra or {})
         self._model = model
         self._parameters = dict(parameters or {})
         self._resolved: dict[str, JSON] = {}
+        #: What the endpoint takes.
+        self.dialect = Dialect()
+
+    @property
+    def unsupported_parameters(self) -> frozenset[str]:
+        """Parameters that the endpoint was found not to take."""
+        return self.dialect.absent
 
     def describe(self) -> dict[str, JSON]:
-        """Say which model answered last: resolved name and system fingerprint."""
-        return {"requested_model": self._model, **self._resolved}
+        """Say which model answered last, and what is sent to it otherwise."""
+        facts: dict[str, JSON] = {"requested_model": self._model, **self._resolved}
+        if self.dialect.adaptations:
+            facts["adaptations"] = list(self.dialect.adaptations)
+        return facts
 
     def close(self) -> None:
         """Close the connections."""
@@ -116,7 +173,11 @@ class OpenAIChat:
             body["stream_options"] = {"include_usage": True}
         started = time.perf_counter()
         create = self._client.chat.completions.with_raw_response.create
-        answer = create(timeout=timeout, **body)
+        answer = create(
+            timeout=_limits(timeout),
+            extra_body=self._extra or None,
+            **self.dialect.body(body),
+        )
         headers = {name.lower(): value for name, value in answer.headers.items()}
         parsed: Any = answer.parse()
         events = _pieces(parsed) if stream else _whole(parsed)
@@ -146,6 +207,7 @@ def _whole(answer: Any) -> Iterator[dict[str, Any]]:
     calls = choice.message.tool_calls or ()
     yield {
         "text": choice.message.content or "",
+        "thought": _thought(choice.message),
         "tool_calls": tuple(
             {"name": call.function.name, "arguments": call.function.arguments}
             for call in calls
@@ -177,6 +239,7 @@ def _pieces(chunks: Any) -> Iterator[dict[str, Any]]:
         is_finished = is_finished or reason is not None
         yield {
             "text": (delta.content if delta else None) or "",
+            "thought": _thought(delta),
             "tool_calls": complete,
             "finish_reason": reason,
             "usage": _usage(chunk),
@@ -185,6 +248,22 @@ def _pieces(chunks: Any) -> Iterator[dict[str, Any]]:
         }
     if not is_finished:
         raise MalformedAnswerError("The stream ended before the answer did.")
+
+
+def _thought(holder: Any) -> str:
+    """Return what a model shows of its thoughts; servers have two names for it."""
+    for name in ("reasoning_content", "reasoning"):
+        found = getattr(holder, name, None)
+        if isinstance(found, str) and found:
+            return found
+    return ""
+
+
+def _limits(timeout: float) -> Any:
+    """Give a connection less time than an answer: a host that is away stays so."""
+    import openai
+
+    return openai.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS))
 
 
 def _collect(calls: dict[int, dict[str, str]], deltas: Sequence[Any]) -> None:

@@ -103,6 +103,8 @@ class ChatEvent:
     elapsed: float
     #: Text that this event adds to the answer, may be empty.
     text: str = ""
+    #: What it adds to the thoughts before the answer, where the endpoint shows them.
+    thought: str = ""
     #: Tool calls complete with this event: ``{"name": ..., "arguments": ...}``.
     tool_calls: tuple[Mapping[str, JSON], ...] = ()
     #: ``stop``, ``length``, ``tool_calls``, ``content_filter``; on the last events.

@@ -6,12 +6,14 @@ connects to its job.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from myia_sdk.certification.report.report import Report
 from myia_sdk.certification.request import JSON, json_safe
 from myia_sdk.certification.run.environment import environment
+from myia_sdk.certification.run.negotiation import negotiate
 from myia_sdk.certification.run.preparation import prepared_run
 from myia_sdk.certification.run.run import run_checks
 from myia_sdk.certification.traffic.traffic import at_once
@@ -98,12 +100,17 @@ def run_suite(
         packages=tuple(packages),
         model=model,
     ) as run:
+        adaptations = negotiate(run.context(None))
+        for adaptation in adaptations:
+            log(f"Adapted to the endpoint: {adaptation}.")
         records = run_checks(run, progress)
         judgement = judge(records, run.suite.policy)
         _log_conclusion(judgement, log)
         if judgement.inconclusive:
             raise _unmeasured(judgement)
-        return _report(run, records, judgement, started_at, artifacts)
+        report = _report(run, records, judgement, started_at, artifacts)
+        said = tuple(f"Adapted to the endpoint: {one}." for one in adaptations)
+        return replace(report, reasons=(*report.reasons, *said))
 
 
 def _log_conclusion(judgement: Judgement, log: Callable[[str], None]) -> None:

@@ -55,6 +55,10 @@ _FIXED_FAMILIES = {
 }
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+#: Headers and fields that carry credentials.
+_SECRET_NAME = re.compile(
+    r"authorization|cookie|password|secret|token$|api[-_]?key|credential", re.IGNORECASE
+)
 _SECRET = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -129,6 +133,32 @@ class ModelRef:
         urls = self.options.get("region_urls")
         for url in urls.values() if isinstance(urls, Mapping) else ():
             self._check_url(str(url))
+        for option in ("default_headers", "default_query", "extra_body"):
+            self._check_plain(option)
+        proxy = self.options.get("proxy")
+        if proxy is not None and "@" in str(proxy):
+            raise InvalidRequestError(
+                "The option 'proxy' contains credentials; use a proxy that needs none "
+                "of the worker."
+            )
+
+    def _check_plain(self, option: str) -> None:
+        """Keep credentials out of what travels in the job."""
+        given = self.options.get(option)
+        if given is None:
+            return
+        if not isinstance(given, Mapping):
+            raise InvalidRequestError(
+                f"The option {option!r} is a {type(given).__name__}; give a mapping "
+                "of names to values."
+            )
+        secret = next((name for name in given if _SECRET_NAME.search(str(name))), None)
+        if secret is not None:
+            raise InvalidRequestError(
+                f"The option {option!r} names {secret!r}, which looks like a "
+                "credential; give secret='env:NAME', and the name of its header as "
+                "the option 'auth_header'."
+            )
 
     def url_in(self, region: str | None) -> str | None:
         """Return the endpoint of a region.

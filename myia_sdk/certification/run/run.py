@@ -14,6 +14,7 @@ from myia_sdk.certification.checks import (
     CheckRecord,
     Measurement,
     Outcome,
+    Threshold,
 )
 from myia_sdk.certification.checks.context import Shared
 from myia_sdk.certification.diagnosis import diagnose
@@ -21,7 +22,7 @@ from myia_sdk.certification.request import ENDPOINT_FAMILIES, JSON, json_safe
 from myia_sdk.certification.traffic import Budget, RetryPolicy
 from myia_sdk.certification.traffic.budget import BudgetExceededError
 from myia_sdk.certification.traffic.traffic import at_once, concurrency_of
-from myia_sdk.errors import SuiteError
+from myia_sdk.errors import EndpointAwayError, SuiteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -78,14 +79,14 @@ class Run:
     baseline: Model | None = None
     pace: Callable[[], float] = at_once
 
-    def context(self, spec: CheckSpec) -> CheckContext:
-        """Return what one check may use."""
+    def context(self, spec: CheckSpec | None) -> CheckContext:
+        """Return what one check may use; without one, what comes before the first."""
         return CheckContext(
-            check_id=spec.id,
+            check_id="negotiation" if spec is None else spec.id,
             model=self.model,
             dataset=self.dataset,
-            params=spec.params,
-            thresholds=spec.threshold,
+            params={} if spec is None else spec.params,
+            thresholds=Threshold() if spec is None else spec.threshold,
             seed=self.seed,
             request=self.request,
             sample_log=self.sample_log,
@@ -150,8 +151,8 @@ def _run_check(run: Run, spec: CheckSpec) -> CheckRecord:
                 f"The check returned a {type(measurement).__name__}, not a Measurement."
             )
         record = _measured(spec, measurement)
-    except (SuiteError, BudgetExceededError):
-        # Neither says anything about the model, and going on would not help.
+    except (SuiteError, BudgetExceededError, EndpointAwayError):
+        # None says anything about the model, and going on would not help.
         raise
     except Exception as exc:  # noqa: BLE001 - the boundary: an error is an outcome
         retries = len(getattr(exc, "retries", ()))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from myia_sdk.certification.diagnosis import Diagnosis, diagnose
+from myia_sdk.errors import EndpointAwayError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +85,8 @@ class RetryPolicy:
         while True:
             try:
                 return Answer(request(), tuple(retries))
+            except EndpointAwayError:
+                raise
             except Exception as exc:
                 diagnosis = diagnose(exc)
                 wait = self.wait_after(diagnosis, len(retries) + 1, source)
