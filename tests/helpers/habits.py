@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -138,14 +140,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving_habits(habits: Habits) -> Iterator[str]:
-    """Serve until the block ends; yields the base URL, ``http://.../v1``."""
+def serving_habits(habits: Habits, certificate: Path | None = None) -> Iterator[str]:
+    """Serve until the block ends; yields the base URL, ``http://.../v1``.
+
+    With a certificate, a PEM file of it and its key, over TLS.
+    """
     handler = type("Handler", (_Handler,), {"habits": habits})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if certificate is not None:
+        trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trust.load_cert_chain(certificate)
+        server.socket = trust.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
+        scheme = "http" if certificate is None else "https"
+        yield f"{scheme}://127.0.0.1:{server.server_port}/v1"
     finally:
         server.shutdown()
         server.server_close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
+import subprocess
 import time
 from typing import Any
 
@@ -18,6 +20,7 @@ from myia_sdk.errors import (
     TransientCertificationError,
 )
 from tests.helpers.habits import Habits, serving_habits, unsupported
+from tests.helpers.machine import require
 
 
 def certify(url: str, *, suite: Any = "chat-baseline", **options: Any):
@@ -207,6 +210,44 @@ def test_headers_and_fields_of_a_gateway_are_sent_with_every_request():
         certify(url, options=options)
     assert all(headers["x-project"] == "blue" for headers in habits.headers)
     assert all(body["provider"] == {"order": ["a"]} for body in habits.requests)
+
+
+ONE_CHECK = {
+    "suite": {"id": "one", "version": "1", "kind": "chat"},
+    "check": [{"id": "basic-prompt"}],
+}
+
+
+def test_an_authority_of_the_endpoint_s_own_is_trusted_when_it_is_named(tmp_path):
+    require(shutil.which("openssl"), "openssl")
+    path = tmp_path / "server.pem"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+            *("-keyout", str(path), "-out", str(tmp_path / "ca.pem"), *subject),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    authority = tmp_path / "ca.pem"
+    path.write_text(path.read_text() + authority.read_text())
+    habits = Habits()
+    with serving_habits(habits, path) as url:
+        trusting = certify(url, suite=ONE_CHECK, options={"ca_file": str(authority)})
+        assert outcomes(trusting) == {"basic-prompt": Outcome.PASSED}
+        count = len(habits.requests)
+        with pytest.raises(EndpointAwayError, match="NETWORK_ERROR"):
+            certify(url, suite=ONE_CHECK)
+    assert len(habits.requests) == count
+
+
+def test_a_proxy_is_asked_in_place_of_the_host():
+    habits = Habits()
+    with serving_habits(habits) as url:
+        proxy = url.removesuffix("/v1")
+        certify("http://far.invalid/v1", suite=ONE_CHECK, options={"proxy": proxy})
+    assert set(habits.paths) == {"http://far.invalid/v1/chat/completions"}
 
 
 OUTAGES: dict[str, tuple[Any, str, str, bool]] = {
