@@ -191,9 +191,11 @@ def _confine(estimator: object) -> None:
         A vectoriser takes its texts for the names of files.
     """
     for part in parts_of(estimator):
-        if getattr(part, "input", None) in _FILE_INPUTS and hasattr(part, "decode"):
+        source = getattr(part, "input", None)
+        opens = isinstance(source, str) and source in _FILE_INPUTS
+        if opens and hasattr(part, "decode"):
             raise ModelRejectedError(
-                f"{type(part).__name__}(input={part.input!r}) takes the data for names "
+                f"{type(part).__name__}(input={source!r}) takes the data for names "
                 "of files; give the texts themselves, with input='content'."
             )
         if getattr(part, "memory", None) is not None and hasattr(part, "get_params"):
