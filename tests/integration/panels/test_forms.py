@@ -171,7 +171,7 @@ params = {{ requests = 3 }}
 @pytest.mark.parametrize(
     ("prices", "text"),
     [
-        ("prices = { prompt = 1000.0, completion = 2000.0 }", "0.4920"),
+        ("prices = { prompt = 1000.0, completion = 2000.0 }", "0.6560"),
         ("", "unknown"),
     ],
 )
@@ -180,7 +180,7 @@ def test_the_cost_is_estimated_for_each_region(form, tmp_path, prices, text):
     suite.write_text(CHAT.format(prices=prices))
     form.controller.change("suite", str(suite))
     browser_sets(form.fields["regions"].control, index=[0, 1])
-    assert "requests to the model: 6" in form.suite_table.value
+    assert "requests to the model: 8" in form.suite_table.value
     assert text in form.suite_table.value
 
 
