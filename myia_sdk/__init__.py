@@ -16,8 +16,18 @@ if TYPE_CHECKING:
         Severity,
         check,
     )
+    from myia_sdk.certification.data.predictions import Predictions
+    from myia_sdk.certification.models.export import export_onnx
     from myia_sdk.certification.report import Report
-    from myia_sdk.certification.request import DatasetRef, ModelRef
+    from myia_sdk.certification.request import (
+        AnthropicModel,
+        BedrockModel,
+        ChatModel,
+        DatasetRef,
+        EmbeddingModel,
+        ModelRef,
+        OnnxModel,
+    )
     from myia_sdk.certification.suites import list_suites, load_suite
     from myia_sdk.certification.verdict import Verdict
     from myia_sdk.client import Batch, JobHandle
@@ -31,44 +41,58 @@ __version__ = "0.1.0"
 #: Public name -> module that defines it; imported at first use, so that
 #: ``import myia_sdk`` stays light.
 _HOMES = {
+    "AnthropicModel": "myia_sdk.certification.request.models",
     "Batch": "myia_sdk.client.batch",
+    "BedrockModel": "myia_sdk.certification.request.models",
     "Certificate": "myia_sdk.certification.certificate.certificate",
+    "ChatModel": "myia_sdk.certification.request.models",
     "CheckContext": "myia_sdk.certification.checks.context",
     "Client": "myia_sdk.facade",
     "DatasetRef": "myia_sdk.certification.request.references",
+    "EmbeddingModel": "myia_sdk.certification.request.models",
     "JobHandle": "myia_sdk.client.handle",
     "JobState": "myia_sdk.queue.jobs.states",
     "Measurement": "myia_sdk.certification.checks.context",
     "ModelRef": "myia_sdk.certification.request.references",
     "MyiaError": "myia_sdk.errors",
+    "OnnxModel": "myia_sdk.certification.request.models",
     "Outcome": "myia_sdk.certification.checks.outcomes",
+    "Predictions": "myia_sdk.certification.data.predictions",
     "Report": "myia_sdk.certification.report.report",
     "Settings": "myia_sdk.settings.settings",
     "Severity": "myia_sdk.certification.checks.outcomes",
     "Verdict": "myia_sdk.certification.verdict.verdict",
     "check": "myia_sdk.certification.checks.registry",
+    "export_onnx": "myia_sdk.certification.models.export",
     "list_suites": "myia_sdk.certification.suites.suites",
     "load_suite": "myia_sdk.certification.suites.suites",
 }
 
 __all__ = [
+    "AnthropicModel",
     "Batch",
+    "BedrockModel",
     "Certificate",
+    "ChatModel",
     "CheckContext",
     "Client",
     "DatasetRef",
+    "EmbeddingModel",
     "JobHandle",
     "JobState",
     "Measurement",
     "ModelRef",
     "MyiaError",
+    "OnnxModel",
     "Outcome",
+    "Predictions",
     "Report",
     "Settings",
     "Severity",
     "Verdict",
     "__version__",
     "check",
+    "export_onnx",
     "list_suites",
     "load_suite",
 ]

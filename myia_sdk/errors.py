@@ -20,6 +20,7 @@
     └ CertificationError
       ├ InvalidRequestError (ValueError)
       ├ ModelRejectedError (ValueError)
+      ├ ModelNotSeenError
       ├ DatasetError (ValueError)
       ├ SuiteError (ValueError)
       ├ UnknownModelError (LookupError)
@@ -28,6 +29,7 @@
       ├ ArtifactCorruptedError
       ├ ComparisonError (ValueError)
       ├ MalformedAnswerError (ValueError)
+      ├ EndpointError
       ├ TransientCertificationError
       ├ PermanentCertificationError
       └ CertificateError
@@ -226,6 +228,15 @@ class ModelRejectedError(CertificationError, ValueError):
     unrecoverable = True
 
 
+class ModelNotSeenError(CertificationError):
+    """A check asks the model something, but only its predictions are known."""
+
+    unrecoverable = True
+
+    def __init__(self) -> None:
+        super().__init__("No model was seen, only its predictions.")
+
+
 class SubmissionWarning(UserWarning):
     """Something of a submission was chosen or changed for the submitter."""
 
@@ -266,6 +277,22 @@ class ComparisonError(CertificationError, ValueError):
 
 class MalformedAnswerError(CertificationError, ValueError):
     """A model's endpoint answered something that its protocol does not allow."""
+
+
+class EndpointError(CertificationError):
+    """An endpoint answered that something went wrong, under the status of success.
+
+    Parameters
+    ----------
+    message : str
+        What it said.
+    code : str, optional
+        Its code, often an HTTP status.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class TransientCertificationError(CertificationError):

@@ -21,7 +21,9 @@ from myia_sdk.certification.request import (
     JSON,
     CertificationRequest,
     DatasetRef,
+    Endpoint,
     ModelRef,
+    OnnxModel,
     json_safe,
 )
 from myia_sdk.certification.request.parameters import require_parameters
@@ -39,8 +41,10 @@ if TYPE_CHECKING:
 
     from myia_sdk.certification.data import ArtifactStore
     from myia_sdk.certification.data.datasets import Dataset
+    from myia_sdk.certification.data.predictions import Predictions
     from myia_sdk.certification.models.estimators import EstimatorModel
-    from myia_sdk.certification.models.files.onnx import OnnxModel
+    from myia_sdk.certification.models.files.onnx import OnnxGraph
+    from myia_sdk.certification.models.predictions import PredictionsModel
 
 
 #: Rows for which the stored copy of a model is asked too.
@@ -63,7 +67,7 @@ class Candidate:
         *,
         content: bytes = b"",
         estimator: Any = None,
-        live: EstimatorModel | OnnxModel | None = None,
+        live: EstimatorModel | OnnxGraph | PredictionsModel | None = None,
         name: str | None = None,
     ) -> None:
         self.reference = reference
@@ -73,6 +77,8 @@ class Candidate:
         self.name = name
         #: Whether the live model was itself read from the bytes.
         self.is_copy = False
+        #: Data that came with it.
+        self.data: Dataset | None = None
 
     def stored(self, artifacts: ArtifactStore) -> ModelRef:
         """Store the bytes, if there are any, and return the reference."""
@@ -147,15 +153,17 @@ def build_request(
     parameters = parameters or {}
     _require_text(region, "region")
     _require_text(name, "name")
-    candidate = accept_model(model, name, accepted)
-    if suite is None:
+    chosen = None if suite is None else _resolve_suite(suite, parameters, plugins)
+    wanted = None if chosen is None else chosen.kind
+    candidate = accept_model(model, name, accepted, wanted)
+    if chosen is None:
         suite = baseline_of(candidate.family)
-    chosen = _resolve_suite(suite, parameters, plugins)
+        chosen = _resolve_suite(suite, parameters, plugins)
     _require_fit(chosen, candidate)
     if candidate.reference is not None:
         candidate.reference.url_in(region or candidate.reference.region)
         price_of(candidate.reference, chosen.prices, parameters)
-    data = _accept_dataset(dataset, chosen, candidate, tell)
+    data = _accept_dataset(_data_with(candidate, dataset), chosen, candidate, tell)
     _require_faithful(candidate, data, accepted)
     baseline = _accept_baseline(parameters, chosen, data, accepted)
     stored = (
@@ -170,6 +178,18 @@ def build_request(
         region=region,
         parameters=_parameters_field(parameters, baseline, artifacts),
     )
+
+
+def _data_with(candidate: Candidate, dataset: object) -> object:
+    """Return the data, which some models bring."""
+    if candidate.data is None:
+        return dataset
+    if dataset is not None:
+        raise DatasetError(
+            "Predictions bring their own data; give dataset as Predictions(y_true, "
+            "y_pred, data=X)."
+        )
+    return candidate.data
 
 
 def _parameters_field(
@@ -194,12 +214,15 @@ def _accept_baseline(
     given = parameters.get("baseline")
     if given is None:
         return None
-    candidate = accept_model(given, None, accepted)
+    candidate = accept_model(given, None, accepted, suite.kind)
     _require_fit(suite, candidate)
     if data is not None and not isinstance(data, DatasetRef):
         from myia_sdk.certification.admission.validation import require_valid
 
-        require_valid(data, suite.kind, candidate.live)
+        is_recorded = candidate.reference is not None and (
+            candidate.reference.kind == "predictions"
+        )
+        require_valid(data, suite.kind, candidate.live, probe=not is_recorded)
     return candidate
 
 
@@ -228,21 +251,32 @@ def accept_model(
     model: object,
     name: str | None = None,
     accepted: Callable[[], Acceptance] = Acceptance,
+    wanted: str | None = None,
 ) -> Candidate:
-    """Check a model, whatever it is given as; nothing is stored yet."""
+    """Check a model, whatever it is given as; nothing is stored yet.
+
+    ``wanted`` is the family of the suite, for models that could be of several.
+    """
+    if isinstance(model, Endpoint):
+        model = model.to_ref()
+    if isinstance(model, Mapping):
+        model = ModelRef.from_record(dict(model))
     if isinstance(model, ModelRef):
         return Candidate(model if name is None else replace(model, name=name))
-    if isinstance(model, Mapping):
-        return Candidate(ModelRef.from_record(dict(model)))
     if isinstance(model, str | os.PathLike):
-        return _accept_file(Path(model), name, accepted)
+        return _accept_file(Path(model), name, accepted, wanted)
     if model is None:
         raise ModelRejectedError(
             "The model is None; give a fitted estimator, a .skops or .onnx file, or a "
             "ModelRef."
         )
+    if isinstance(model, OnnxModel):
+        return _accept_onnx(model, name, wanted)
+    from myia_sdk.certification.data.predictions import Predictions
     from myia_sdk.certification.models.files.sklearn import dump_estimator
 
+    if isinstance(model, Predictions):
+        return _accept_predictions(model, name, wanted)
     return _accept_estimator(model, dump_estimator(model, accepted), name)
 
 
@@ -254,15 +288,69 @@ def _accept_estimator(estimator: object, content: bytes, name: str | None) -> Ca
 
 
 def _accept_file(
-    path: Path, name: str | None, accepted: Callable[[], Acceptance]
+    path: Path,
+    name: str | None,
+    accepted: Callable[[], Acceptance],
+    wanted: str | None,
 ) -> Candidate:
+    path = path.expanduser()
+    content = _content_of(path)
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
+        return _accept_onnx(OnnxModel(content), name or path.stem, wanted)
+    if suffix == ".skops":
+        from myia_sdk.certification.models.files.sklearn import read_estimator
+
+        estimator = read_estimator(content, accepted)
+        found = _accept_estimator(estimator, content, name or path.stem)
+        found.is_copy = True
+        return found
+    return _accept_booster(path, content, name, accepted)
+
+
+def _accept_predictions(
+    given: Predictions, name: str | None, wanted: str | None
+) -> Candidate:
+    from myia_sdk.certification.models.predictions import PredictionsModel
+
+    answers = given.answers
+    family = given.family or given.told_family(wanted)
+    reference = ModelRef(
+        kind="predictions",
+        name=name or given.name,
+        family=family,
+        artifact=given.digest,
+        format="parquet",
+    )
+    found = Candidate(
+        reference,
+        content=answers.to_bytes(),
+        live=PredictionsModel(answers, family),
+    )
+    found.data = given.dataset
+    return found
+
+
+def _accept_onnx(model: OnnxModel, name: str | None, wanted: str | None) -> Candidate:
+    from myia_sdk.certification.models.files.onnx import accept
+
+    if isinstance(model.path, bytes):
+        content, stem = model.path, "onnx"
+    else:
+        path = Path(model.path).expanduser()
+        content, stem = _content_of(path), path.stem
+    given = model if name is None else replace(model, name=name)
+    reference, live = accept(content, given, stem, wanted)
+    return Candidate(reference, content=content, live=live)
+
+
+def _content_of(path: Path) -> bytes:
     from myia_sdk.certification.models.files.sklearn import (
         PICKLE_SUFFIXES,
         refuse_pickle,
         refuse_pickle_name,
     )
 
-    path = path.expanduser()
     if path.suffix.lower() in PICKLE_SUFFIXES:
         refuse_pickle_name(path)
     try:
@@ -275,20 +363,7 @@ def _accept_file(
     if not content:
         raise ModelRejectedError(f"The model file {path} is empty.")
     refuse_pickle(content, f"The model file {path}")
-    suffix = path.suffix.lower()
-    if suffix == ".onnx":
-        from myia_sdk.certification.models.files.onnx import accept_file
-
-        reference, live = accept_file(path, name)
-        return Candidate(reference, content=content, live=live)
-    if suffix == ".skops":
-        from myia_sdk.certification.models.files.sklearn import read_estimator
-
-        estimator = read_estimator(content, accepted)
-        found = _accept_estimator(estimator, content, name or path.stem)
-        found.is_copy = True
-        return found
-    return _accept_booster(path, content, name, accepted)
+    return content
 
 
 def _accept_booster(
@@ -401,11 +476,16 @@ def _fitted(
     """Bring the data into the shape that the model takes, and check them."""
     from myia_sdk.certification.admission.alignment import aligned, class_notes
     from myia_sdk.certification.admission.validation import require_valid
+    from myia_sdk.certification.models.files.onnx import OnnxGraph
+    from myia_sdk.certification.models.predictions import PredictionsModel
 
     notes: list[str] = []
-    if candidate.live is not None:
+    is_recorded = isinstance(candidate.live, PredictionsModel)
+    if candidate.live is not None and not is_recorded:
         data, notes = aligned(data, candidate.live)
-    require_valid(data, suite.kind, candidate.live)
+    if isinstance(candidate.live, OnnxGraph):
+        notes += candidate.live.settle(data.X)
+    require_valid(data, suite.kind, candidate.live, probe=not is_recorded)
     if candidate.live is not None:
         notes += class_notes(data, candidate.live)
     for note in notes:

@@ -13,9 +13,10 @@ from myia_sdk.errors import DatasetError, ModelRejectedError
 if TYPE_CHECKING:
     from myia_sdk.certification.data.datasets import Dataset
     from myia_sdk.certification.models.estimators import EstimatorModel
-    from myia_sdk.certification.models.files.onnx import OnnxModel
+    from myia_sdk.certification.models.files.onnx import OnnxGraph
+    from myia_sdk.certification.models.predictions import PredictionsModel
 
-    Live: TypeAlias = EstimatorModel | OnnxModel
+    Live: TypeAlias = EstimatorModel | OnnxGraph | PredictionsModel
 
 _SHOWN = 5
 
@@ -27,7 +28,7 @@ def aligned(dataset: Dataset, model: Live) -> tuple[Dataset, list[str]]:
     ----------
     dataset : Dataset
         Test data, perhaps with training data.
-    model : EstimatorModel or OnnxModel
+    model : EstimatorModel or OnnxGraph
         The model, which may know the names of its columns.
 
     Returns

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import pandas as pd
 
+from myia_sdk.certification.models.predictions import PredictionsModel
 from myia_sdk.errors import DatasetError, ModelRejectedError
 
 if TYPE_CHECKING:
     from myia_sdk.certification.data.datasets import Dataset
     from myia_sdk.certification.data.features import Features
     from myia_sdk.certification.models.estimators import EstimatorModel
-    from myia_sdk.certification.models.files.onnx import OnnxModel
+    from myia_sdk.certification.models.files.onnx import OnnxGraph
 
-    Live: TypeAlias = EstimatorModel | OnnxModel
+    Live: TypeAlias = EstimatorModel | OnnxGraph | PredictionsModel
 
 #: Fewer say nothing: ten right answers of ten leave an accuracy of 0.72 possible
 #: (Wilson's lower bound of 95 %).
@@ -45,7 +46,7 @@ def require_valid(
         The test data.
     family : str
         ``classifier`` or ``regressor``.
-    model : EstimatorModel or OnnxModel, optional
+    model : EstimatorModel or OnnxGraph, optional
         The model, if it is at hand: its width is compared, and it must predict the
         rows.
     probe : bool
@@ -73,18 +74,32 @@ def require_valid(
             raise DatasetError(
                 f"sensitive[{name!r}] has {len(groups)} values for {dataset.rows} rows."
             )
+    _require_something(dataset, model)
     if model is not None:
         _require_known_classes(dataset, family, model)
         if probe:
             _require_predictions(dataset, model, family)
 
 
+def _require_something(dataset: Dataset, model: Live | None) -> None:
+    """Refuse data that say nothing of a row: neither features nor predictions."""
+    if isinstance(model, PredictionsModel):
+        given = len(model.answers.predicted)
+        if given != dataset.rows:
+            raise DatasetError(
+                f"There are {given} predictions for {dataset.rows} rows; give one for "
+                "each."
+            )
+    elif not dataset.features.width:
+        raise DatasetError("X of the dataset has no columns; it needs at least one.")
+
+
 def _require_complete(dataset: Dataset, family: str, what: str) -> None:
     rows = dataset.rows
-    if rows == 0 or dataset.features.width == 0:
+    if rows == 0:
         raise DatasetError(
-            f"X of {what} has the shape {tuple(dataset.X.shape)}; "
-            "it needs at least one row and one column."
+            f"X of {what} has the shape {tuple(dataset.X.shape)}; it needs at least "
+            "one row."
         )
     truth = dataset.truth
     if len(truth) != rows:

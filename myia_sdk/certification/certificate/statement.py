@@ -120,6 +120,7 @@ def _measured(report: Report) -> dict[str, JSON]:
         "claims": [_claim(record) for record in report.checks if _claims(record)],
         "errored": _ids(report, Outcome.ERROR),
         "skipped": _ids(report, Outcome.SKIPPED),
+        "modelSeen": False if report.model.get("kind") == "predictions" else None,
         "environment": json_safe(report.environment),
         "sampleLogDigest": (report.sample_log or {}).get("artifact"),
     }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from myia_sdk.certification.checks.registry import CheckFunction
-    from myia_sdk.certification.models import ChatEvent, ChatModel
+    from myia_sdk.certification.models import ChatAdapter, ChatEvent
     from myia_sdk.certification.request import JSON
     from myia_sdk.certification.traffic import RetryPolicy
     from myia_sdk.certification.traffic.retries import Retry
@@ -213,16 +213,17 @@ def refuses(error: Exception) -> bool:
 def needs(ability: str, *parameters: str) -> Callable[[CheckFunction], CheckFunction]:
     """Guard a check whose requests an endpoint may be unable to take.
 
-    An endpoint that refuses the parameters has failed if it declared the ability, in
-    ``options.abilities`` of the model; otherwise the check is skipped. It is no error
-    of the configuration, which would condemn the whole model.
+    An endpoint that refuses the parameters, or was found to take none of them, has
+    failed if it declared the ability, in ``options.abilities`` of the model; otherwise
+    the check is skipped. It is no error of the configuration, which would condemn the
+    whole model.
 
     Parameters
     ----------
     ability : str
         Name by which a model declares it.
     *parameters : str
-        Request parameters that the adapter's protocol must have.
+        Request parameters that the endpoint must take.
     """
 
     def guard(check: CheckFunction) -> CheckFunction:
@@ -230,15 +231,15 @@ def needs(ability: str, *parameters: str) -> Callable[[CheckFunction], CheckFunc
         def guarded(context: CheckContext) -> Measurement:
             absent = sorted(unsupported(context).intersection(parameters))
             if absent:
-                return Measurement.skipped(
-                    f"The model's protocol has no parameter {', '.join(absent)}."
-                )
+                said = f"The endpoint takes no parameter {', '.join(absent)}."
+                return _without(context, ability, said)
             try:
                 return check(context)
             except Exception as exc:
                 if not refuses(exc):
                     raise
-                return _refused(context, ability, exc)
+                said = f"The endpoint refused the request: {exc}"[:300]
+                return _without(context, ability, said)
 
         return guarded
 
@@ -293,8 +294,7 @@ def retries_of(replies: Sequence[Reply]) -> int:
     return sum(len(reply.retries) for reply in replies)
 
 
-def _refused(context: CheckContext, ability: str, error: Exception) -> Measurement:
-    said = f"The endpoint refused the request: {error}"[:300]
+def _without(context: CheckContext, ability: str, said: str) -> Measurement:
     if not is_declared(context, ability):
         return Measurement.skipped(f"{said} It does not declare {ability!r}.")
     return Measurement(
@@ -304,8 +304,8 @@ def _refused(context: CheckContext, ability: str, error: Exception) -> Measureme
     )
 
 
-def _chat_model(context: CheckContext) -> ChatModel:
-    return cast("ChatModel", context.model)
+def _chat_model(context: CheckContext) -> ChatAdapter:
+    return cast("ChatAdapter", context.model)
 
 
 def _collect(events: Iterator[ChatEvent]) -> Reply:

@@ -8,12 +8,14 @@ import numpy as np
 
 from myia_sdk.certification.checks.context import CheckContext, Measurement
 from myia_sdk.certification.checks.predictions import (
+    answers_to,
     class_positions,
     classifier_of,
     data_of,
     number,
     predictions,
     probabilities,
+    probabilities_of,
 )
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.thresholds import Threshold
@@ -26,7 +28,7 @@ from myia_sdk.certification.statistics.metrics import (
 )
 
 if TYPE_CHECKING:
-    from myia_sdk.certification.models import ClassifierModel
+    from myia_sdk.certification.models import ClassifierAdapter
 
 #: Metrics of which less is better.
 _LOSSES = frozenset({"rmse", "mae"})
@@ -94,8 +96,8 @@ def _metric_name(context: CheckContext) -> str:
     return "roc_auc" if has_scores else "balanced_accuracy"
 
 
-def _baseline(context: CheckContext) -> ClassifierModel:
-    return cast("ClassifierModel", context.baseline)
+def _baseline(context: CheckContext) -> ClassifierAdapter:
+    return cast("ClassifierAdapter", context.baseline)
 
 
 def _weighted(context: CheckContext, metric: str) -> tuple[Weighted, Weighted]:
@@ -105,7 +107,7 @@ def _weighted(context: CheckContext, metric: str) -> tuple[Weighted, Weighted]:
         truth = np.array([place.get(label, -1) for label in data.truth.tolist()])
         return (
             weighted_auc(probabilities(context), class_positions(context)),
-            weighted_auc(np.asarray(baseline.predict_proba(data.X)), truth),
+            weighted_auc(probabilities_of(baseline, data), truth),
         )
     make = (
         weighted_regression_metric
@@ -114,5 +116,5 @@ def _weighted(context: CheckContext, metric: str) -> tuple[Weighted, Weighted]:
     )
     return (
         make(metric, data.truth, predictions(context)),
-        make(metric, data.truth, baseline.predict(data.X)),
+        make(metric, data.truth, answers_to(baseline, data)),
     )

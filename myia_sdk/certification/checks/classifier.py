@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -30,6 +31,7 @@ from myia_sdk.certification.statistics.metrics import (
     label_metric,
 )
 
+_SHOWN_CLASSES = 100
 _MIN_SHUFFLE_ROWS = 20
 _MIN_DOMINANCE_ROWS = 40
 
@@ -117,8 +119,23 @@ def performance(context: CheckContext) -> Measurement:
             "A wide interval narrows with more test data.",
             "Compare with the score on the training data.",
         ),
-        details={"metric": metric, **others},
+        details={"metric": metric, **others, "classes": _by_class(context)},
     )
+
+
+def _by_class(context: CheckContext) -> dict[str, dict[str, float]]:
+    """Recall and precision of each class, by its label; NaN where it never occurs."""
+    truth, predicted = data_of(context).truth, predictions(context)
+    found = {}
+    for label in np.unique(truth)[:_SHOWN_CLASSES].tolist():
+        is_true, is_predicted = truth == label, predicted == label
+        hits = float((is_true & is_predicted).sum())
+        found[str(label)] = {
+            "rows": int(is_true.sum()),
+            "recall": hits / is_true.sum(),
+            "precision": hits / is_predicted.sum() if is_predicted.any() else math.nan,
+        }
+    return found
 
 
 def _measure(context: CheckContext, metric: str) -> Estimate:
@@ -257,6 +274,8 @@ def single_feature_dominance(context: CheckContext) -> Measurement:
     data = data_of(context)
     if data.features.is_text or data.features.is_sparse:
         return Measurement.skipped("A text or a sparse row is no set of few features.")
+    if not data.features.width:
+        return Measurement.skipped("The data have no features.")
     if data.rows < _MIN_DOMINANCE_ROWS:
         return Measurement.skipped("There are too few rows.")
     rows = some_rows(context, int(number(context, "max_rows")))

@@ -6,22 +6,27 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from myia_sdk.certification.models.predictions import PredictionsModel
 from myia_sdk.errors import DatasetError, ModelRejectedError
 
 if TYPE_CHECKING:
     from myia_sdk.certification.checks.context import CheckContext
     from myia_sdk.certification.data.datasets import Dataset
-    from myia_sdk.certification.models import ClassifierModel, RegressorModel
+    from myia_sdk.certification.models import (
+        ClassifierAdapter,
+        Model,
+        RegressorAdapter,
+    )
 
 
-def classifier_of(context: CheckContext) -> ClassifierModel:
+def classifier_of(context: CheckContext) -> ClassifierAdapter:
     """Return the model of a run of a classifier suite."""
-    return cast("ClassifierModel", context.model)
+    return cast("ClassifierAdapter", context.model)
 
 
-def regressor_of(context: CheckContext) -> RegressorModel:
+def regressor_of(context: CheckContext) -> RegressorAdapter:
     """Return the model of a run of a regressor suite."""
-    return cast("RegressorModel", context.model)
+    return cast("RegressorAdapter", context.model)
 
 
 def data_of(context: CheckContext) -> Dataset:
@@ -42,13 +47,29 @@ def number(context: CheckContext, name: str) -> float:
     return float(value)
 
 
+def answers_to(model: Model, data: Dataset) -> np.ndarray:
+    """Return what a model predicts for the data, or was recorded to have predicted."""
+    if isinstance(model, PredictionsModel):
+        return model.answers.predicted
+    return cast("ClassifierAdapter", model).predict(data.X)
+
+
+def probabilities_of(model: Model, data: Dataset) -> np.ndarray:
+    """Return a model's probabilities for the data, or those recorded."""
+    if isinstance(model, PredictionsModel) and model.answers.probabilities is not None:
+        return model.answers.probabilities
+    return np.asarray(
+        cast("ClassifierAdapter", model).predict_proba(data.X), dtype=float
+    )
+
+
 def predictions(context: CheckContext) -> np.ndarray:
     """Return what the model predicts for the test data."""
     return cast(
         "np.ndarray",
         context.shared.get(
             "predictions",
-            lambda: classifier_of(context).predict(data_of(context).X),
+            lambda: answers_to(context.model, data_of(context)),
         ),
     )
 
@@ -69,9 +90,7 @@ def probabilities(context: CheckContext) -> np.ndarray:
         "np.ndarray",
         context.shared.get(
             "probabilities",
-            lambda: np.asarray(
-                classifier_of(context).predict_proba(data_of(context).X), dtype=float
-            ),
+            lambda: probabilities_of(context.model, data_of(context)),
         ),
     )
 

@@ -19,6 +19,7 @@ from myia_sdk.certification.checks.predictions import (
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.thresholds import Threshold
 from myia_sdk.certification.statistics.intervals import bootstrap_mean
+from myia_sdk.errors import ModelNotSeenError
 
 if TYPE_CHECKING:
     from myia_sdk.certification.data.features import Features
@@ -136,6 +137,8 @@ def missing_values(context: CheckContext) -> Measurement:
         values[rng.random(values.shape) < number(context, "share")] = np.nan
         try:
             after = classifier_of(context).predict(features.with_numbers(values).data)
+        except ModelNotSeenError:
+            raise
         except Exception as exc:  # noqa: BLE001 - any error is the right answer
             return Measurement(
                 outcome=Outcome.PASSED,

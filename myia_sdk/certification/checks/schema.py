@@ -16,6 +16,7 @@ from myia_sdk.certification.checks.predictions import (
 )
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.thresholds import Threshold
+from myia_sdk.errors import ModelNotSeenError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +59,8 @@ def schema_errors(context: CheckContext) -> Measurement:
     """
     rows = np.arange(min(_PROBE_ROWS, data_of(context).rows))
     features = data_of(context).features.take(rows)
+    if not features.width:
+        return Measurement.skipped("The data have no features.")
     reactions = [_react(context, probe) for probe in _probes(features)]
     worst = {reaction.outcome for reaction in reactions}
     outcome = next(
@@ -136,6 +139,8 @@ def _with_unseen(features: Features) -> object | None:
 def _react(context: CheckContext, probe: _Probe) -> _Reaction:
     try:
         answer = _answer(context, probe.rows)
+    except ModelNotSeenError:
+        raise
     except Exception as exc:  # noqa: BLE001 - an error is the right answer
         return _Reaction(probe.name, Outcome.PASSED, f"refused, {type(exc).__name__}")
     if probe.must_refuse:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from myia_sdk.certification.checks.context import CheckContext
-    from myia_sdk.certification.models import EmbeddingModel
+    from myia_sdk.certification.models import EmbeddingAdapter
     from myia_sdk.certification.traffic import RetryPolicy
 
 MATERIAL = read_material("embedding")
@@ -49,7 +49,7 @@ def embed(
     numpy.ndarray
         One row per text.
     """
-    model = cast("EmbeddingModel", context.model)
+    model = cast("EmbeddingAdapter", context.model)
     traffic = context.traffic
 
     def send() -> np.ndarray:

@@ -7,6 +7,7 @@ only where nothing else speaks.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,7 @@ _MAX_NUMBER = 1e9
 #: How far a chain of causes is followed.
 _MAX_CAUSES = 5
 _CLIENT_ERRORS = range(400, 500)
+_ERROR_STATUS = re.compile(r"[45]\d\d")
 _TOO_MANY_REQUESTS = 429
 
 
@@ -158,7 +160,11 @@ def _status(exception: BaseException) -> int | None:
             return status
     metadata = _botocore(exception).get("ResponseMetadata")
     status = metadata.get("HTTPStatusCode") if isinstance(metadata, Mapping) else None
-    return status if isinstance(status, int) else None
+    if isinstance(status, int):
+        return status
+    # An error within a stream, or under the status 200, has the status as its code.
+    code = str(getattr(exception, "code", ""))
+    return int(code) if _ERROR_STATUS.fullmatch(code) else None
 
 
 def _code(exception: BaseException) -> str | None:

@@ -179,6 +179,8 @@ PATTERNS: tuple[tuple[ErrorCategory, re.Pattern[str]], ...] = (
             r"|\bquota exceeded\b|\brequest limit\b"
         ),
     ),
+    # LM Studio says so, under the status 200, of any path it does not know.
+    (_C.UNAVAILABLE, _words(r"\bunexpected endpoint or method\b")),
     (_C.UNAVAILABLE, MISSING_MODEL),
     (
         _C.TEMPORARILY_UNAVAILABLE,

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from myia_sdk.certification.models.adapters import load_model
 from myia_sdk.certification.models.protocols import (
+    ChatAdapter,
     ChatEvent,
-    ChatModel,
-    ClassifierModel,
-    EmbeddingModel,
+    ClassifierAdapter,
+    EmbeddingAdapter,
     Model,
-    RegressorModel,
+    RegressorAdapter,
 )
 
 __all__ = [
+    "ChatAdapter",
     "ChatEvent",
-    "ChatModel",
-    "ClassifierModel",
-    "EmbeddingModel",
+    "ClassifierAdapter",
+    "EmbeddingAdapter",
     "Model",
-    "RegressorModel",
+    "RegressorAdapter",
     "load_model",
 ]

@@ -72,7 +72,10 @@ def load(reference: ModelRef, surroundings: Surroundings) -> BedrockChat:
             "bedrock-runtime", endpoint_url=reference.url, config=config
         )
 
-    return BedrockChat(create, str(reference.model), surroundings.region)
+    parameters: Any = reference.options.get("parameters")
+    return BedrockChat(
+        create, str(reference.model), surroundings.region, parameters=parameters
+    )
 
 
 class BedrockChat:
@@ -86,6 +89,8 @@ class BedrockChat:
         Model id or inference profile.
     region : str
         Region of the client.
+    parameters : mapping, optional
+        By OpenAI's names, sent with every request.
     """
 
     family = "chat"
@@ -93,11 +98,17 @@ class BedrockChat:
     unsupported_parameters = frozenset({"seed", "response_format", "logprobs", "n"})
 
     def __init__(
-        self, create_client: Callable[[float], Any], model: str, region: str
+        self,
+        create_client: Callable[[float], Any],
+        model: str,
+        region: str,
+        *,
+        parameters: Mapping[str, JSON] | None = None,
     ) -> None:
         self._create_client = create_client
         self._model = model
         self._region = region
+        self._parameters = dict(parameters or {})
         self._clients: dict[float, Any] = {}
         self._resolved: dict[str, JSON] = {}
 
@@ -122,8 +133,10 @@ class BedrockChat:
         stream: bool = True,
         timeout: float = 60.0,
     ) -> Iterator[ChatEvent]:
-        """Send one request and yield what comes back, as it comes; see `ChatModel`."""
-        request = converse_request(self._model, messages, parameters or {})
+        """Send one request and yield what comes back; see `ChatAdapter`."""
+        request = converse_request(
+            self._model, messages, {**self._parameters, **(parameters or {})}
+        )
         client = self._clients.get(timeout)
         if client is None:
             client = self._clients[timeout] = self._create_client(timeout)

@@ -1,4 +1,4 @@
-"""What an endpoint of the OpenAI protocol takes, learned from what it refuses.
+"""What an endpoint takes, learned from what it refuses.
 
 Reasoning models want another name for the limit of tokens and no temperature, older
 servers know no seed, strict ones refuse every field they do not know. What is learned
@@ -27,12 +27,21 @@ _ROLE = re.compile(
 
 
 class Dialect:
-    """Names, fields and roles that an endpoint takes; safe to share between threads."""
+    """Names, fields and roles that an endpoint takes; safe to share between threads.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    optional : tuple of str
+        Fields that may be left out. Where the limit of tokens is none of them, the
+        protocol has one name for it, and one place for instructions.
+    """
+
+    def __init__(self, optional: tuple[str, ...] = OPTIONAL) -> None:
         self._lock = Lock()
+        self._optional = optional
         self._limit = _LIMIT
-        self._roles = [_SYSTEM, _DEVELOPER, ""]
+        is_openai = _LIMIT in optional
+        self._roles = [_SYSTEM, _DEVELOPER, ""] if is_openai else [_SYSTEM]
         self._absent: set[str] = set()
         self._said: list[str] = []
 
@@ -89,7 +98,7 @@ class Dialect:
             Whether the same request is now sent otherwise.
         """
         text = f"{getattr(error, 'param', '')} {error}".lower()
-        for name in OPTIONAL:
+        for name in self._optional:
             is_sent = name in sent and name not in self._absent
             if is_sent and re.search(rf"\b{name}\b", text):
                 return self.drop(name)
@@ -99,7 +108,9 @@ class Dialect:
         return False
 
     def drop(self, name: str) -> bool:
-        """Send a field under its other name, or no longer."""
+        """Send a field under its other name, or no longer; tell whether it is so."""
+        if name not in self._optional:
+            return False
         if name == _LIMIT and self._limit == _LIMIT:
             self._limit = _NEW_LIMIT
             self.say(f"{_LIMIT} is sent as {_NEW_LIMIT}")

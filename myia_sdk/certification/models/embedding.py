@@ -66,7 +66,7 @@ class EndpointEmbedding:
         self._client.close()
 
     def embed(self, texts: Sequence[str], *, timeout: float = 60.0) -> np.ndarray:
-        """Return one row per text, without retries; see `EmbeddingModel`."""
+        """Return one row per text, without retries; see `EmbeddingAdapter`."""
         answer: Any = self._client.embeddings.create(
             model=self._model,
             input=list(texts),

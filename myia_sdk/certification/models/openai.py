@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.certification.models.dialect import Dialect
+from myia_sdk.certification.models.http import (
+    client_options,
+    key_of,
+    limits,
+    mapping,
+    require_no_error,
+    shown,
+)
 from myia_sdk.certification.models.protocols import ChatEvent
-from myia_sdk.errors import ConfigurationError, MalformedAnswerError, MissingExtraError
+from myia_sdk.errors import MalformedAnswerError, MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,20 +25,14 @@ if TYPE_CHECKING:
     from myia_sdk.certification.models.protocols import Surroundings
     from myia_sdk.certification.request import JSON, ModelRef
 
-#: Sent where an endpoint asks for no key: the library refuses to send none.
-_NO_KEY = "none"
-_CONNECT_SECONDS = 10.0
-#: How much of an answer that cannot be read is shown.
-_SHOWN_CHARACTERS = 120
-
 
 def load(reference: ModelRef, surroundings: Surroundings) -> OpenAIChat:
     """Open a chat model behind an OpenAI-compatible endpoint."""
     return OpenAIChat(
         create_client(reference, surroundings),
         str(reference.model),
-        parameters=_mapping(reference.options.get("parameters")),
-        extra=_mapping(reference.options.get("extra_body")),
+        parameters=mapping(reference.options.get("parameters")),
+        extra=mapping(reference.options.get("extra_body")),
     )
 
 
@@ -51,51 +52,8 @@ def create_client(reference: ModelRef, surroundings: Surroundings) -> openai.Ope
         import openai
     except ImportError as exc:
         raise MissingExtraError("openai", "models behind an OpenAI endpoint") from exc
-    options, key = reference.options, _secret(reference, surroundings.secrets)
-    headers: dict[str, Any] = dict(_mapping(options.get("default_headers")))
-    query = dict(_mapping(options.get("default_query")))
-    if options.get("api_version"):
-        query["api-version"] = options["api_version"]
-    return openai.OpenAI(
-        api_key=key,
-        base_url=reference.url_in(surroundings.region),
-        max_retries=0,
-        default_headers=headers or None,
-        default_query=query or None,
-        http_client=_http_client(options, key),
-    )
-
-
-def _http_client(options: Mapping[str, JSON], key: str) -> Any:
-    """Return a client for what the library's own has no setting for.
-
-    An authority of the endpoint's own, a proxy, or another header for the key.
-    """
-    authority, proxy = options.get("ca_file"), options.get("proxy")
-    header = options.get("auth_header")
-    if not (authority or proxy or header):
-        return None
-    import ssl
-
-    import openai
-
-    try:
-        trust = ssl.create_default_context(cafile=str(authority) if authority else None)
-    except OSError as exc:
-        raise ConfigurationError(
-            f"The option 'ca_file' is {authority!r}, which cannot be read on this "
-            f"worker: {exc}."
-        ) from exc
-
-    def sign(request: Any) -> None:
-        del request.headers["authorization"]
-        request.headers[str(header)] = key
-
-    return openai.DefaultHttpxClient(
-        verify=trust,
-        proxy=str(proxy) if proxy else None,
-        event_hooks={"request": [sign] if header else []},
-    )
+    key = key_of(reference, surroundings.secrets)
+    return openai.OpenAI(**client_options(openai, reference, key, surroundings.region))
 
 
 class OpenAIChat:
@@ -161,7 +119,7 @@ class OpenAIChat:
         stream: bool = True,
         timeout: float = 60.0,
     ) -> Iterator[ChatEvent]:
-        """Send one request and yield what comes back, as it comes; see `ChatModel`."""
+        """Send one request and yield what comes back; see `ChatAdapter`."""
         body: dict[str, Any] = {
             "model": self._model,
             **self._parameters,
@@ -171,14 +129,23 @@ class OpenAIChat:
         }
         if stream:
             body["stream_options"] = {"include_usage": True}
+        import openai
+
         started = time.perf_counter()
         create = self._client.chat.completions.with_raw_response.create
         answer = create(
-            timeout=_limits(timeout),
+            timeout=limits(openai, timeout),
             extra_body=self._extra or None,
             **self.dialect.body(body),
         )
         headers = {name.lower(): value for name, value in answer.headers.items()}
+        if stream and "application/json" in headers.get("content-type", ""):
+            # Asked for a stream and answered whole: an error, or a simple server.
+            answer.http_response.read()
+            require_no_error(answer.http_response.json())
+            raise MalformedAnswerError(
+                f"The answer is not a stream: {shown(answer.http_response.text)}"
+            )
         parsed: Any = answer.parse()
         events = _pieces(parsed) if stream else _whole(parsed)
         try:
@@ -200,9 +167,10 @@ class OpenAIChat:
 
 
 def _whole(answer: Any) -> Iterator[dict[str, Any]]:
+    require_no_error({"error": getattr(answer, "error", None)})
     choices = getattr(answer, "choices", None)
     if not choices or getattr(choices[0], "message", None) is None:
-        raise MalformedAnswerError(f"The answer has no choices: {_shown(answer)}")
+        raise MalformedAnswerError(f"The answer has no choices: {shown(answer)}")
     choice = choices[0]
     calls = choice.message.tool_calls or ()
     yield {
@@ -227,14 +195,15 @@ def _whole(answer: Any) -> Iterator[dict[str, Any]]:
 def _pieces(chunks: Any) -> Iterator[dict[str, Any]]:
     """Yield an event a chunk; an answer that breaks off without saying so raises."""
     if not hasattr(chunks, "__next__"):
-        raise MalformedAnswerError(f"The answer is not a stream: {_shown(chunks)}")
+        raise MalformedAnswerError(f"The answer is not a stream: {shown(chunks)}")
     calls: dict[int, dict[str, str]] = {}
     is_finished = False
     for chunk in chunks:
         choice = chunk.choices[0] if chunk.choices else None
         delta = choice.delta if choice else None
         _collect(calls, (delta.tool_calls if delta else None) or ())
-        reason = choice.finish_reason if choice else None
+        # Ollama's is empty until the last piece.
+        reason = (choice.finish_reason if choice else None) or None
         complete = tuple(calls.values()) if reason and not is_finished else ()
         is_finished = is_finished or reason is not None
         yield {
@@ -259,13 +228,6 @@ def _thought(holder: Any) -> str:
     return ""
 
 
-def _limits(timeout: float) -> Any:
-    """Give a connection less time than an answer: a host that is away stays so."""
-    import openai
-
-    return openai.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS))
-
-
 def _collect(calls: dict[int, dict[str, str]], deltas: Sequence[Any]) -> None:
     for delta in deltas:
         call = calls.setdefault(delta.index, {"name": "", "arguments": ""})
@@ -283,24 +245,3 @@ def _usage(holder: Any) -> dict[str, int] | None:
         "completion_tokens": usage.completion_tokens or 0,
         "total_tokens": usage.total_tokens or 0,
     }
-
-
-def _secret(reference: ModelRef, secrets: Mapping[str, str]) -> str:
-    if reference.secret is None:
-        return _NO_KEY
-    value = secrets.get(reference.secret)
-    if not value:
-        raise ConfigurationError(
-            f"The secret {reference.secret!r} of model {reference.name!r} is not set; "
-            "set this environment variable for the worker."
-        )
-    return value
-
-
-def _mapping(value: JSON) -> dict[str, JSON]:
-    return value if isinstance(value, dict) else {}
-
-
-def _shown(answer: object) -> str:
-    text = answer if isinstance(answer, str) else json.dumps(answer, default=str)
-    return text[:_SHOWN_CHARACTERS]

@@ -43,7 +43,7 @@ class Model(Protocol):
 
 
 @runtime_checkable
-class ClassifierModel(Model, Protocol):
+class ClassifierAdapter(Model, Protocol):
     """Predicts one of a fixed set of classes from a row of features."""
 
     @property
@@ -73,7 +73,7 @@ class ClassifierModel(Model, Protocol):
 
 
 @runtime_checkable
-class RegressorModel(Model, Protocol):
+class RegressorAdapter(Model, Protocol):
     """Predicts a number from a row of features."""
 
     @property
@@ -121,7 +121,7 @@ class ChatEvent:
 
 
 @runtime_checkable
-class ChatModel(Model, Protocol):
+class ChatAdapter(Model, Protocol):
     """Answers a conversation."""
 
     def chat(
@@ -149,7 +149,7 @@ class ChatModel(Model, Protocol):
 
 
 @runtime_checkable
-class EmbeddingModel(Model, Protocol):
+class EmbeddingAdapter(Model, Protocol):
     """Turns texts into vectors."""
 
     def embed(self, texts: Sequence[str], *, timeout: float = 60.0) -> np.ndarray:

@@ -109,7 +109,11 @@ def run_suite(
         if judgement.inconclusive:
             raise _unmeasured(judgement)
         report = _report(run, records, judgement, started_at, artifacts)
-        said = tuple(f"Adapted to the endpoint: {one}." for one in adaptations)
+        said = [f"Adapted to the endpoint: {one}." for one in adaptations]
+        if request.model.kind == "predictions":
+            said.append(
+                "No model was seen: this is about its predictions, as they were given."
+            )
         return replace(report, reasons=(*report.reasons, *said))
 
 

@@ -5,6 +5,14 @@ Plain data that travel in a job. Checking a submission is admission's.
 
 from __future__ import annotations
 
+from myia_sdk.certification.request.models import (
+    AnthropicModel,
+    BedrockModel,
+    ChatModel,
+    EmbeddingModel,
+    Endpoint,
+    OnnxModel,
+)
 from myia_sdk.certification.request.records import JSON, RecordReader, json_safe
 from myia_sdk.certification.request.references import (
     ENDPOINT_FAMILIES,
@@ -18,9 +26,15 @@ __all__ = [
     "ENDPOINT_FAMILIES",
     "FAMILIES",
     "JSON",
+    "AnthropicModel",
+    "BedrockModel",
     "CertificationRequest",
+    "ChatModel",
     "DatasetRef",
+    "EmbeddingModel",
+    "Endpoint",
     "ModelRef",
+    "OnnxModel",
     "RecordReader",
     "json_safe",
 ]

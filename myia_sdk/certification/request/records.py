@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,6 +17,10 @@ JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 
 #: How much of a wrong value an error shows.
 _SHOWN_CHARACTERS = 80
+
+#: Similarity (0 to 1) from which a key is taken for a misspelt other: ``base_url`` is
+#: 0.55 from ``url``.
+_NEARNESS = 0.5
 
 _MISSING = object()
 
@@ -44,6 +49,7 @@ class RecordReader:
                 f"not {type(record).__name__}."
             )
         self._record: dict[object, object] = dict(record)
+        self._known: list[str] = []
 
     def text(self, key: str, default: str | None = None) -> str:
         """Take a text; without a default the key is required."""
@@ -105,7 +111,7 @@ class RecordReader:
     def optional_mapping(self, key: str) -> dict[str, object] | None:
         """Take an object or null; a missing key is null."""
         if self._record.get(key) is None:
-            self._record.pop(key, None)
+            self._take(key, None)
             return None
         return self.mapping(key)
 
@@ -151,12 +157,10 @@ class RecordReader:
     def refuse_rest(self) -> None:
         """Raise when keys are left that nobody asked for."""
         if self._record:
-            names = ", ".join(sorted(repr(key) for key in self._record))
-            raise self.error(
-                f"{self.where} has unknown keys: {names}; remove or correct them."
-            )
+            raise self.error(unknown_keys(self.where, self._record, self._known))
 
     def _take(self, key: str, default: object) -> object:
+        self._known.append(key)
         value = self._record.pop(key, default)
         if value is _MISSING:
             raise self.error(f"{self.where} lacks the key {key!r}; add it.")
@@ -167,6 +171,19 @@ class RecordReader:
         if len(shown) > _SHOWN_CHARACTERS:
             shown = shown[: _SHOWN_CHARACTERS - 3] + "..."
         return self.error(f"{self.where}: {key!r} is {shown}; it must be {wanted}.")
+
+
+def unknown_keys(where: str, keys: Iterable[object], known: Iterable[str]) -> str:
+    """Say which keys are unknown, what was perhaps meant, and which there are."""
+    known = list(known)
+    named = []
+    for key in sorted(map(str, keys)):
+        near = get_close_matches(key, known, n=1, cutoff=_NEARNESS)
+        named.append(f"{key!r} (did you mean {near[0]!r}?)" if near else repr(key))
+    return (
+        f"{where} has unknown keys: {', '.join(named)}; remove or correct them. "
+        f"There are: {', '.join(known)}."
+    )
 
 
 def json_safe(value: object) -> JSON:

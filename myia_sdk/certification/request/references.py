@@ -12,7 +12,12 @@ from dataclasses import dataclass, field, fields
 from typing import Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from myia_sdk.certification.request.records import JSON, RecordReader, json_safe
+from myia_sdk.certification.request.records import (
+    JSON,
+    RecordReader,
+    json_safe,
+    unknown_keys,
+)
 from myia_sdk.errors import InvalidRequestError
 
 ModelKind = Literal[
@@ -21,8 +26,10 @@ ModelKind = Literal[
     "xgboost",
     "lightgbm",
     "catboost",
+    "predictions",
     "python",
     "openai",
+    "anthropic",
     "bedrock",
     "openai-embedding",
     "python-embedding",
@@ -41,17 +48,38 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     "xgboost": ("artifact",),
     "lightgbm": ("artifact",),
     "catboost": ("artifact",),
+    "predictions": ("artifact",),
     "python": ("factory",),
     "openai": ("model",),
+    "anthropic": ("model",),
     "bedrock": ("model",),
     "openai-embedding": ("model",),
     "python-embedding": ("factory",),
 }
 _FIXED_FAMILIES = {
     "openai": "chat",
+    "anthropic": "chat",
     "bedrock": "chat",
     "openai-embedding": "embedding",
     "python-embedding": "embedding",
+}
+_OF_HTTP = (
+    *("prices", "region_urls", "default_headers", "default_query", "extra_body"),
+    *("auth_header", "ca_file", "proxy"),
+)
+_OF_CHAT = ("abilities", "context_window", "parameters")
+#: Options of each kind; a kind that is missing here takes any, for its factory.
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "sklearn": ("scikit-learn",),
+    "onnx": ("classes", "scores", "fixed"),
+    "xgboost": ("classes",),
+    "lightgbm": ("classes",),
+    "catboost": ("classes",),
+    "predictions": (),
+    "openai": (*_OF_CHAT, *_OF_HTTP, "api_version"),
+    "anthropic": (*_OF_CHAT, *_OF_HTTP),
+    "bedrock": (*_OF_CHAT, "prices", "region_urls"),
+    "openai-embedding": ("dimensions", "unit_norm", *_OF_HTTP, "api_version"),
 }
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -77,7 +105,8 @@ class ModelRef:
     family: str | None = None
     #: ``sha256:...`` of the model's bytes in the artifact store.
     artifact: str | None = None
-    #: ``"skops"``, ``"onnx"``, ``"ubj"``, ``"json"``, ``"txt"`` or ``"cbm"``.
+    #: ``"skops"``, ``"onnx"``, ``"ubj"``, ``"json"``, ``"txt"``, ``"cbm"`` or, of
+    #: predictions, ``"parquet"``.
     format: str | None = None
     #: Base URL of an endpoint, without credentials.
     url: str | None = None
@@ -90,7 +119,8 @@ class ModelRef:
     region: str | None = None
     #: Vendor of a chat model, chooses the vendor checks.
     vendor: str | None = None
-    #: Further options of the adapter, JSON only: declared abilities, prices.
+    #: Further options of the adapter, JSON only; the classes for each kind, such as
+    #: `ChatModel`, say which there are.
     options: Mapping[str, JSON] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -113,6 +143,11 @@ class ModelRef:
                 f"The model's 'family' is {self.family!r}; "
                 f"it must be one of {', '.join(FAMILIES)}."
             )
+        known = _OPTIONS.get(self.kind)
+        unknown = () if known is None else set(self.options).difference(known)
+        if known is not None and unknown:
+            where = f"'options' of a model of kind {self.kind!r}"
+            raise InvalidRequestError(unknown_keys(where, unknown, known))
         self._check_references()
 
     def _check_references(self) -> None:

@@ -29,7 +29,7 @@ _PARAMETERS: dict[str, JSON] = {
     "max_tokens": 16,
     "temperature": 0,
     "seed": 1,
-    "stop": ["\n\n\n\n"],
+    "stop": ["####"],
 }
 _MOST_STEPS = 2 * len(OPTIONAL)
 

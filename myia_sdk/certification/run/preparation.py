@@ -156,6 +156,8 @@ def _dataset_of(
         from myia_sdk.certification.admission.validation import require_valid
 
         tabular: Any = model
+        if hasattr(model, "settle"):
+            model.settle(dataset.X)
         require_valid(dataset, suite.kind, tabular, probe=False)
     return dataset
 

@@ -22,7 +22,7 @@ from myia_sdk.certification.request import ENDPOINT_FAMILIES, JSON, json_safe
 from myia_sdk.certification.traffic import Budget, RetryPolicy
 from myia_sdk.certification.traffic.budget import BudgetExceededError
 from myia_sdk.certification.traffic.traffic import at_once, concurrency_of
-from myia_sdk.errors import EndpointAwayError, SuiteError
+from myia_sdk.errors import EndpointAwayError, ModelNotSeenError, SuiteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -151,6 +151,8 @@ def _run_check(run: Run, spec: CheckSpec) -> CheckRecord:
                 f"The check returned a {type(measurement).__name__}, not a Measurement."
             )
         record = _measured(spec, measurement)
+    except ModelNotSeenError as exc:
+        record = _measured(spec, Measurement.skipped(str(exc)))
     except (SuiteError, BudgetExceededError, EndpointAwayError):
         # None says anything about the model, and going on would not help.
         raise

@@ -109,7 +109,7 @@ def test_missing_skops_is_named(monkeypatch, tmp_path):
 def test_missing_onnxruntime_is_named(monkeypatch):
     from onnx import TensorProto, helper
 
-    from myia_sdk.certification.models.files.onnx import OnnxModel
+    from myia_sdk.certification.models.files.onnx import OnnxGraph
 
     node = helper.make_node("Identity", ["x"], ["y"])
     value = helper.make_tensor_value_info
@@ -121,4 +121,4 @@ def test_missing_onnxruntime_is_named(monkeypatch):
     )
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"myia-sdk\[onnx\]"):
-        OnnxModel(helper.make_model(graph).SerializeToString())
+        OnnxGraph(helper.make_model(graph).SerializeToString())

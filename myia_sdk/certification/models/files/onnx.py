@@ -12,36 +12,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from myia_sdk.certification.data.features import Features
 from myia_sdk.certification.models.files.onnx_content import (
     OnnxContent,
     require_self_contained,
 )
+from myia_sdk.certification.models.files.onnx_inputs import GraphInputs
 from myia_sdk.certification.request import ModelRef
 from myia_sdk.errors import MissingExtraError, ModelRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from myia_sdk.certification.models.protocols import Surroundings
-    from myia_sdk.certification.request import JSON
+    from myia_sdk.certification.request import JSON, OnnxModel
 
-_DTYPES: dict[str, type] = {
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-    "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32,
-    "tensor(bool)": np.bool_,
-    "tensor(string)": np.object_,
-    "tensor(uint8)": np.uint8,
-}
 _LABEL_TYPES = frozenset({"tensor(int64)", "tensor(int32)", "tensor(string)"})
 _MATRIX = 2
 _BINARY = 2
 _PROBE_ROWS = 50
+_SETTLING_ROWS = 1000
+#: How far a sum of single-precision probabilities is from 1.
+_ROUNDING = 1e-3
+_TINY = 1e-12
 
 
-class OnnxModel:
+class OnnxGraph:
     """An onnxruntime session as classifier or regressor.
 
     Parameters
@@ -49,11 +45,12 @@ class OnnxModel:
     content : bytes
         The file.
     options : mapping, optional
-        ``classes``: the labels, in the order of the scores, for graphs that do not
-        carry them. ``scores``: ``"logits"`` when the scores are not yet
-        probabilities.
+        ``classes scores fixed``, see the submitter's `OnnxModel`.
     family : str, optional
         ``classifier`` or ``regressor``; told from the outputs if not given.
+    wanted : str, optional
+        The family that it is taken for where the outputs do not tell: a single score
+        may be either's.
     """
 
     def __init__(
@@ -61,13 +58,16 @@ class OnnxModel:
         content: bytes,
         options: Mapping[str, JSON] | None = None,
         family: str | None = None,
+        wanted: str | None = None,
     ) -> None:
         self._facts = require_self_contained(content)
         self._options = dict(options or {})
         self._session = _open(content)
-        self._inputs = self._session.get_inputs()
+        fixed: Any = self._options.get("fixed") or {}
+        self._inputs = GraphInputs(self._session.get_inputs(), fixed)
         self._label, self._scores = _outputs(self._session)
-        self.family = family or self._guess_family()
+        self._kind_of_scores = self._options.get("scores")
+        self.family = family or self._told_family(wanted)
         if self.family == "classifier":
             self._classes = self._find_classes()
 
@@ -89,11 +89,7 @@ class OnnxModel:
     @property
     def n_features(self) -> int | None:
         """Number of features of a row, ``None`` when the model does not say."""
-        if len(self._inputs) > 1:
-            return len(self._inputs)
-        shape = self._inputs[0].shape
-        width = shape[1] if len(shape) == _MATRIX else None
-        return width if isinstance(width, int) else None
+        return self._inputs.n_features
 
     @property
     def has_probabilities(self) -> bool:
@@ -115,16 +111,58 @@ class OnnxModel:
 
     def predict_proba(self, X: object) -> np.ndarray:
         """Return one probability per row and class."""
+        scores = self._raw_scores(X)
+        is_single = scores.shape[1] == 1
+        if self._kind_of_scores == "logits":
+            scores = np.column_stack([0 * scores, scores]) if is_single else scores
+            return _softmax(scores)
+        if is_single:
+            return np.column_stack([1 - scores, scores])
+        if self._kind_of_scores == "shares":
+            sums = scores.sum(axis=1, keepdims=True)
+            return np.asarray(scores / np.maximum(sums, _TINY))
+        return scores
+
+    def settle(self, X: object) -> list[str]:
+        """Find out by some rows what the graph does not say of its outputs.
+
+        Parameters
+        ----------
+        X : array, DataFrame or Series of texts
+            Rows of the data; a graph that refuses them is left as it is.
+
+        Returns
+        -------
+        list of str
+            A sentence for each thing that was found.
+        """
+        if self.family != "classifier" or self._scores is None:
+            return []
+        rows = Features(X).take(np.arange(min(Features(X).rows, _SETTLING_ROWS))).data
+        try:
+            if self._classes is None:
+                self._classes = self._confirmed(rows)
+            if self._kind_of_scores is None and not self._gives_maps():
+                self._kind_of_scores = _kind_of(self._raw_scores(rows))
+        except Exception:  # noqa: BLE001 - whoever has the rows predicted says why
+            return []
+        notes = {
+            "logits": "The scores of the ONNX model are no probabilities; they are "
+            "taken as logits.",
+            "shares": "The scores of the ONNX model do not add up to 1; they are "
+            "divided by their sum.",
+        }
+        given = self._options.get("scores")
+        found = None if given else notes.get(str(self._kind_of_scores))
+        return [found] if found else []
+
+    def _raw_scores(self, X: object) -> np.ndarray:
         raw = self._run(X, self._scores)
         if isinstance(raw, list):
             keys = list(raw[0]) if self._classes is None else self._classes.tolist()
-            scores = np.array([[row[key] for key in keys] for row in raw])
-        else:
-            scores = np.asarray(raw, dtype=float)
-        if scores.ndim == 1 or scores.shape[1] == 1:
-            positive = scores.reshape(-1)
-            scores = np.column_stack([1 - positive, positive])
-        return _softmax(scores) if self._options.get("scores") == "logits" else scores
+            return np.array([[row[key] for key in keys] for row in raw])
+        scores = np.asarray(raw, dtype=float)
+        return scores.reshape(len(scores), -1)
 
     def estimator(self) -> object:
         """Refuse: a graph cannot be trained again."""
@@ -138,9 +176,13 @@ class OnnxModel:
             "type": "ONNX",
             "producer": self._facts.producer,
             "features": self.n_features,
-            "inputs": [f"{each.name}: {each.type}" for each in self._inputs],
+            "inputs": [
+                f"{each.name}: {each.type}" for each in self._session.get_inputs()
+            ],
             "onnxruntime": onnxruntime.__version__,
         }
+        if self._kind_of_scores is not None:
+            facts["scores"] = self._kind_of_scores
         if self.family == "classifier" and self._classes is not None:
             facts["classes"] = self._classes[:50].tolist()
         return facts
@@ -149,14 +191,17 @@ class OnnxModel:
         """Give back the session."""
         self._session = None
 
-    def _guess_family(self) -> str:
+    def _told_family(self, wanted: str | None) -> str:
         if self._label is not None:
             return "classifier"
         shape = next(
             out.shape for out in self._session.get_outputs() if out.name == self._scores
         )
         is_wide = len(shape) == _MATRIX and isinstance(shape[1], int) and shape[1] > 1
-        return "classifier" if is_wide or "classes" in self._options else "regressor"
+        says_so = bool({"classes", "scores"} & set(self._options))
+        may_be = wanted == "classifier" and not self._facts.is_regressor
+        is_classifier = is_wide or says_so or may_be
+        return "classifier" if is_classifier else "regressor"
 
     def _find_classes(self) -> np.ndarray | None:
         """Find the labels in the order of the scores; ``None`` when it is not sure.
@@ -170,24 +215,30 @@ class OnnxModel:
         if self._label is None:
             return np.arange(max(_BINARY, self._width_of_scores()))
         labels = np.asarray(self._facts.labels)
-        if not len(labels) or self._scores is None:
-            return None
-        if self._gives_maps() or self._agrees(labels):
+        if len(labels) and self._scores is not None and self._gives_maps():
             return labels
-        return None
+        if self.n_features is None:
+            return None
+        noise = np.random.default_rng(0).normal(size=(_PROBE_ROWS, self.n_features))
+        try:
+            return self._confirmed(noise)
+        except Exception:  # noqa: BLE001 - the data may tell, see `settle`
+            return None
 
     def _gives_maps(self) -> bool:
         kinds = {out.name: out.type for out in self._session.get_outputs()}
         return str(kinds[self._scores]).startswith("seq(map")
 
-    def _agrees(self, labels: np.ndarray) -> bool:
-        if len(self._inputs) > 1 or self.n_features is None:
-            return False
-        rows = np.random.default_rng(0).normal(size=(_PROBE_ROWS, self.n_features))
-        best = np.argmax(self.predict_proba(rows), axis=1)
+    def _confirmed(self, rows: object) -> np.ndarray | None:
+        """Return the labels that the graph carries, if its answers agree with them."""
+        labels = np.asarray(self._facts.labels)
+        if not len(labels) or self._scores is None:
+            return None
+        best = np.argmax(self._raw_scores(rows), axis=1)
         if best.max() >= len(labels):
-            return False
-        return bool(np.all(labels[best] == _column(self._run(rows, self._label))))
+            return None
+        agrees = np.all(labels[best] == _column(self._run(rows, self._label)))
+        return labels if agrees else None
 
     def _width_of_scores(self) -> int:
         shape = next(
@@ -201,38 +252,28 @@ class OnnxModel:
         return int(scores.shape[1]) if scores.ndim > 1 else 1
 
     def _run(self, X: object, output: str | None) -> Any:
-        return self._session.run([output], self._feed(X))[0]
-
-    def _feed(self, X: Any) -> dict[str, np.ndarray]:
-        if len(self._inputs) == 1:
-            wanted = self._inputs[0]
-            return {wanted.name: _cast(X, wanted.type)}
-        if X.shape[1] != len(self._inputs):
-            raise ValueError(
-                f"The model takes {len(self._inputs)} columns, not {X.shape[1]}."
-            )
-        columns = [
-            X.iloc[:, [place]] if hasattr(X, "iloc") else X[:, [place]]
-            for place in range(X.shape[1])
+        parts = [
+            self._session.run([output], feed)[0][:count]
+            for feed, count in self._inputs.feeds(X)
         ]
-        names = [str(name) for name in getattr(X, "columns", ())]
-        if set(names) == {each.name for each in self._inputs}:
-            columns = [columns[names.index(each.name)] for each in self._inputs]
-        return {
-            wanted.name: _cast(column, wanted.type)
-            for wanted, column in zip(self._inputs, columns, strict=True)
-        }
+        if len(parts) == 1:
+            return parts[0]
+        if isinstance(parts[0], list):
+            return [row for part in parts for row in part]
+        return np.concatenate(parts)
 
 
-def load(reference: ModelRef, surroundings: Surroundings) -> OnnxModel:
+def load(reference: ModelRef, surroundings: Surroundings) -> OnnxGraph:
     """Load the ONNX model that a reference names."""
     if surroundings.artifacts is None or reference.artifact is None:
         raise ModelRejectedError("An ONNX model needs an artifact store.")
     content = surroundings.artifacts.read_bytes(reference.artifact)
-    return OnnxModel(content, reference.options, reference.family)
+    return OnnxGraph(content, reference.options, reference.family)
 
 
-def accept_file(path: Path, name: str | None) -> tuple[ModelRef, OnnxModel]:
+def accept(
+    content: bytes, given: OnnxModel, name: str, wanted: str | None = None
+) -> tuple[ModelRef, OnnxGraph]:
     """Check an ONNX file; return its reference, before it is stored, and the model.
 
     Raises
@@ -240,14 +281,15 @@ def accept_file(path: Path, name: str | None) -> tuple[ModelRef, OnnxModel]:
     ModelRejectedError
         The file is no ONNX file, is not complete in itself, or cannot be loaded.
     """
-    content = path.read_bytes()
-    model = OnnxModel(content)
+    options: Any = given.options
+    model = OnnxGraph(content, options, given.family, wanted)
     reference = ModelRef(
         kind="onnx",
-        name=name or path.stem,
+        name=given.name or name,
         family=model.family,
         artifact="sha256:" + hashlib.sha256(content).hexdigest(),
         format="onnx",
+        options=options,
     )
     return reference, model
 
@@ -282,27 +324,15 @@ def _outputs(session: Any) -> tuple[str | None, str | None]:
     return label, scores
 
 
-def _cast(values: Any, kind: str) -> np.ndarray:
-    dtype = _DTYPES.get(kind)
-    if dtype is None:
-        raise ModelRejectedError(
-            f"The ONNX model takes {kind}, which is not supported."
-        )
-    array = np.asarray(values)
-    if dtype is np.object_:
-        return array.astype(str).astype(object)
-    if array.dtype.kind in "OU":
-        # Texts that look like numbers are texts still.
-        array = np.array(
-            [[_number(item) for item in row] for row in np.atleast_2d(array)]
-        )
-    return np.ascontiguousarray(array, dtype=dtype)
-
-
-def _number(item: object) -> float:
-    if isinstance(item, str):
-        raise TypeError(f"The model takes numbers, not the text {item!r}.")
-    return float("nan") if item is None else float(item)  # type: ignore[arg-type]
+def _kind_of(scores: np.ndarray) -> str:
+    """Tell probabilities from logits, and from scores of one class against the rest."""
+    if not np.isfinite(scores).all():
+        return "probabilities"
+    if scores.min() < -_ROUNDING or scores.max() > 1 + _ROUNDING:
+        return "logits"
+    sums = scores.sum(axis=1)
+    is_whole = scores.shape[1] == 1 or np.allclose(sums, 1, atol=_ROUNDING)
+    return "probabilities" if is_whole else "shares"
 
 
 def _column(values: Any) -> np.ndarray:
@@ -317,4 +347,4 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-__all__ = ["OnnxContent", "OnnxModel", "accept_file", "load"]
+__all__ = ["OnnxContent", "OnnxGraph", "accept", "load"]

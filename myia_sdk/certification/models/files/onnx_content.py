@@ -29,6 +29,9 @@ KNOWN_DOMAINS = frozenset(
     }
 )
 
+#: Operators that give a number and never a score of a class.
+_REGRESSORS = frozenset({"LinearRegressor", "SVMRegressor", "TreeEnsembleRegressor"})
+
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_DEPTH = 30
 _MAX_VARINT_BITS = 70
@@ -38,7 +41,7 @@ _MODEL_PRODUCER, _MODEL_GRAPH, _MODEL_OPSET, _MODEL_FUNCTION = 2, 7, 8, 25
 _OPSET_DOMAIN = 1
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
 _FUNCTION_NODE, _FUNCTION_DOMAIN = 7, 10
-_NODE_ATTRIBUTE, _NODE_DOMAIN = 5, 7
+_NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
 _ATTRIBUTE_NAME = 1
 _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = (5, 10), (6, 11)
 _ATTRIBUTE_INTS, _ATTRIBUTE_STRINGS = 8, 9
@@ -63,6 +66,8 @@ class OnnxContent:
     external: list[str] = field(default_factory=list)
     #: Class labels that a classifier's operator carries.
     labels: list[str] | list[int] = field(default_factory=list)
+    #: Whether an operator says that it is one.
+    is_regressor: bool = False
     has_graph: bool = False
 
 
@@ -159,6 +164,8 @@ def _read_node(message: memoryview, facts: OnnxContent, depth: int) -> None:
     for number, value in _fields(message):
         if number == _NODE_DOMAIN:
             facts.domains.add(_text(value))
+        elif number == _NODE_OPERATOR:
+            facts.is_regressor |= _text(value) in _REGRESSORS
         elif number == _NODE_ATTRIBUTE:
             _read_attribute(_message(value), facts, depth)
 

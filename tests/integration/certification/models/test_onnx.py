@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from myia_sdk.certification.admission import build_request
 from myia_sdk.certification.checks import Outcome
 from myia_sdk.certification.data import ArtifactStore
-from myia_sdk.certification.models.files.onnx import OnnxModel
+from myia_sdk.certification.models.files.onnx import OnnxGraph
 from myia_sdk.certification.models.files.onnx_content import inspect_onnx
 from myia_sdk.certification.report import run_suite
 from myia_sdk.certification.request import ModelRef
@@ -85,7 +85,7 @@ def test_classifiers_agree_with_their_estimator(zipmap, labels):
     X, y = load_iris(return_X_y=True)
     y = y + 3 if labels == "numbers" else np.array(["s", "ve", "vi"], dtype=object)[y]
     model = RandomForestClassifier(10, random_state=0).fit(X, y)
-    again = OnnxModel(export(model, X, zipmap=zipmap))
+    again = OnnxGraph(export(model, X, zipmap=zipmap))
     assert (again.family, again.n_features) == ("classifier", 4)
     assert again.classes.tolist() == model.classes_.tolist()
     single = X.astype(np.float32)
@@ -99,12 +99,12 @@ def test_labels_looked_up_after_the_operator_are_not_guessed():
     """Their operator carries positions only, so the order of the scores is unknown."""
     X, y = load_iris(return_X_y=True)
     model = LogisticRegression(max_iter=500).fit(X, y + 3)
-    again = OnnxModel(export(model, X, zipmap=False))
+    again = OnnxGraph(export(model, X, zipmap=False))
     assert again.predict(X).tolist() == model.predict(X).tolist()
     assert again.has_probabilities == (again._classes is not None)
     if again.has_probabilities:
         assert again.classes.tolist() == [3, 4, 5]
-    told = OnnxModel(export(model, X, zipmap=False), {"classes": [3, 4, 5]})
+    told = OnnxGraph(export(model, X, zipmap=False), {"classes": [3, 4, 5]})
     np.testing.assert_allclose(told.predict_proba(X), model.predict_proba(X), atol=1e-5)
 
 
@@ -141,7 +141,7 @@ def test_one_input_per_column():
                 ("colour", StringTensorType([None, 1])),
             ],
         ).SerializeToString()
-    again = OnnxModel(content)
+    again = OnnxGraph(content)
     assert again.n_features == 2
     swapped = frame[["colour", "size"]]
     assert again.predict(swapped).tolist() == model.predict(frame).tolist()
@@ -171,7 +171,7 @@ def graph(*, external=None, domain="", initializer=True):
 
 
 def test_plain_graph_is_accepted():
-    model = OnnxModel(graph().SerializeToString())
+    model = OnnxGraph(graph().SerializeToString())
     assert model.family == "regressor"
     assert model.predict(np.array([[1.0], [2.0]])).tolist() == [2.0, 3.0]
 
@@ -199,7 +199,7 @@ def test_external_weights_hidden_in_a_subgraph_are_found():
 
 def test_operators_of_other_libraries_are_refused():
     with pytest.raises(ModelRejectedError, match=r"domains com\.evil"):
-        OnnxModel(graph(domain="com.evil").SerializeToString())
+        OnnxGraph(graph(domain="com.evil").SerializeToString())
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_operators_of_other_libraries_are_refused():
 )
 def test_what_is_no_onnx_file(content):
     with pytest.raises(ModelRejectedError):
-        OnnxModel(content)
+        OnnxGraph(content)
 
 
 def test_random_bytes_never_crash_the_reader():
