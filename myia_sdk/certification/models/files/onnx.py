@@ -230,15 +230,20 @@ class OnnxGraph:
         return str(kinds[self._scores]).startswith("seq(map")
 
     def _confirmed(self, rows: object) -> np.ndarray | None:
-        """Return the labels that the graph carries, if its answers agree with them."""
-        labels = np.asarray(self._facts.labels)
-        if not len(labels) or self._scores is None:
+        """Return the labels in the order of the scores, if the answers agree.
+
+        Those that the graph carries, or else the places themselves.
+        """
+        if self._scores is None:
             return None
-        best = np.argmax(self._raw_scores(rows), axis=1)
-        if best.max() >= len(labels):
-            return None
-        agrees = np.all(labels[best] == _column(self._run(rows, self._label)))
-        return labels if agrees else None
+        scores = self._raw_scores(rows)
+        best = np.argmax(scores, axis=1)
+        answered = _column(self._run(rows, self._label))
+        for labels in (np.asarray(self._facts.labels), np.arange(scores.shape[1])):
+            fits = len(labels) > best.max()
+            if fits and np.array_equal(labels[best], answered):
+                return labels
+        return None
 
     def _width_of_scores(self) -> int:
         shape = next(

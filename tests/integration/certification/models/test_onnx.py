@@ -23,7 +23,7 @@ from myia_sdk.certification.data import ArtifactStore
 from myia_sdk.certification.models.files.onnx import OnnxGraph
 from myia_sdk.certification.models.files.onnx_content import inspect_onnx
 from myia_sdk.certification.report import run_suite
-from myia_sdk.certification.request import ModelRef
+from myia_sdk.certification.request import OnnxModel
 from myia_sdk.certification.verdict import Verdict
 from myia_sdk.errors import DatasetError, InvalidRequestError, ModelRejectedError
 from tests.helpers.speed import at_any_speed
@@ -267,13 +267,8 @@ def test_a_foreign_model_with_scores_only(store):
         files = [each for each in files if each.stat().st_size > 500][:6]
         rows += [magika_features(each.read_bytes(), config) for each in files]
         kinds += [kind] * len(files)
-    digest = store.put_bytes((directory / "model.onnx").read_bytes())
-    reference = ModelRef(
-        kind="onnx",
-        name="magika",
-        family="classifier",
-        artifact=digest,
-        options={"classes": config["target_labels_space"]},
+    model = OnnxModel(
+        directory / "model.onnx", classes=config["target_labels_space"], name="magika"
     )
     one = {
         "suite": {"id": "files", "version": "1", "kind": "classifier"},
@@ -282,12 +277,16 @@ def test_a_foreign_model_with_scores_only(store):
             {"id": "determinism", "params": {"rows": 5}},
         ],
     }
+    said: list[str] = []
     request = build_request(
-        reference,
+        model,
         suite=one,
         dataset=(np.array(rows, dtype=np.int32), kinds),
         artifacts=store,
+        tell=said.append,
     )
+    (note,) = said
+    assert "The data have no rows of '3gp'" in note
     report = run_suite(request, artifacts=store)
     assert report.check("performance").value > 0.9
     assert report.verdict is Verdict.CERTIFIED
