@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from myia_sdk.panels.controllers.form import ENDPOINT_KINDS, OWN_SUITE, REGIONS, SOURCES
+from myia_sdk.panels.controllers.form import (
+    BASELINE,
+    ENDPOINT_KINDS,
+    OWN_SUITE,
+    REGIONS,
+    SOURCES,
+)
 from myia_sdk.panels.controllers.submit import SubmitController
 from myia_sdk.panels.form import (
     Field,
@@ -235,9 +241,11 @@ class SubmitPanel(FormPanel):
         self._options("features", tables, say("submit.features.none"))
         self._options("target", controller.target_choices(), say("submit.target.none"))
         suites = dict.fromkeys(controller.suites or [values.suite])
-        suites.pop(OWN_SUITE, None)
+        for choice in (BASELINE, OWN_SUITE):
+            suites.pop(choice, None)
+        free = (say("submit.suite.baseline"), BASELINE)
         own = (say("submit.suite.own"), OWN_SUITE)
-        self._options("suite", [*((name, name) for name in suites), own], "")
+        self._options("suite", [free, *((name, name) for name in suites), own], "")
         for name in _TEXT_FIELDS:
             control = self.fields[name].control
             if control.value != getattr(values, name):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: Where a model can be taken from.
 SOURCES = ("variable", "registered", "file", "endpoint")
 #: Kinds of endpoints that the form offers.
-ENDPOINT_KINDS = ("openai", "openai-embedding", "bedrock")
+ENDPOINT_KINDS = ("openai", "openai-embedding", "anthropic", "bedrock")
 #: Regions that the form suggests; any other name can be typed beside them.
 REGIONS = (
     "us-east-1",
@@ -42,6 +42,8 @@ REGIONS = (
 )
 #: Greatest price or cost taken, in any currency: more is a slip of the keyboard.
 AMOUNT_LIMIT = 1_000_000.0
+#: Choice that leaves the suite to what the model turns out to be.
+BASELINE = "baseline:"
 #: Choice of a suite that stands for a file of one's own; no suite can be called so.
 OWN_SUITE = "file:"
 #: Prefix of a target that is a column of the chosen table.
@@ -178,8 +180,8 @@ class SubmitForm(Controller):
     def _fit_suite(self) -> None:
         """Choose the family's baseline in place of a suite for other models."""
         family, suite = self.family(), self.suite()
-        is_own = self.values.suite == OWN_SUITE
-        if family and suite is not None and suite.kind != family and not is_own:
+        is_free = self.values.suite in {OWN_SUITE, BASELINE}
+        if family and suite is not None and suite.kind != family and not is_free:
             self.values = self.values._replace(suite=f"{family}-baseline")
 
     def _fitting_tables(self, model_name: str) -> list[str]:
@@ -210,14 +212,16 @@ class SubmitForm(Controller):
         ]
         return choices
 
-    def suite_source(self) -> str | Path:
-        """Return the name of the chosen suite, or the path of one's own."""
+    def suite_source(self) -> str | Path | None:
+        """Return the name of the chosen suite, the path of one's own, or None."""
+        if self.values.suite == BASELINE:
+            return None
         if self.values.suite == OWN_SUITE:
             return Path(self.values.suite_file.strip()).expanduser()
         return self.values.suite
 
     def suite(self) -> Suite | None:
-        """Return the chosen suite, None when it cannot be read."""
+        """Return the chosen suite, None when it cannot be read or is yet to be told."""
         found = self._found_suite()
         return None if isinstance(found, MyiaError) else found
 
@@ -226,8 +230,12 @@ class SubmitForm(Controller):
         found = self._found_suite()
         return str(found) if isinstance(found, MyiaError) else ""
 
-    def _found_suite(self) -> Suite | MyiaError:
-        source = self.suite_source()
+    def _found_suite(self) -> Suite | MyiaError | None:
+        source, family = self.suite_source(), self.family()
+        if source is None:
+            if family is None:
+                return None
+            source = f"{family}-baseline"
         found = self._read.get(source)
         if found is None:
             # A load on its thread may empty `_read` at any time.
@@ -296,6 +304,9 @@ class SubmitForm(Controller):
                 self._choose()
             if field in {"source", "model"}:
                 self._take_suite()
+            if field == "source" and value == "file":
+                # What a file holds is known when it is read.
+                self.values = self.values._replace(suite=BASELINE)
             if field == "kind":
                 self._fit_suite()
 

@@ -167,6 +167,8 @@ class SubmitController(SubmitForm):
         return self.values.suite == OWN_SUITE
 
     def _suite_error(self) -> str:
+        if self.suite_source() is None:
+            return ""
         suite, family = self.suite(), self.family()
         if suite is None and self._is_own_suite():
             is_typed = self.values.suite_file.strip()

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from myia_sdk.panels.board import BoardPanel
 from myia_sdk.panels.clean import CleanPanel
+from myia_sdk.panels.controllers.form import BASELINE
 from myia_sdk.panels.controllers.submit import SubmitController
 from myia_sdk.panels.submit import SubmitPanel
 from myia_sdk.queue.jobs import JobState
@@ -233,7 +234,7 @@ def test_prices_typed_give_the_cost_and_go_with_the_job(endpoint, client):
 
 
 def test_prices_typed_replace_those_of_a_registered_model(form, client):
-    model = {"kind": "openai", "name": "m", "model": "m", "options": {"a": 1}}
+    model = {"kind": "openai", "name": "m", "model": "m", "options": {"context_window": 9}}
     client.register("m", model, suite="chat-baseline")
     browser_clicks(form.look_button)
     choose(form, "source", "registered")
@@ -241,7 +242,10 @@ def test_prices_typed_replace_those_of_a_registered_model(form, client):
     browser_clicks(form.submit_button)
     (row,) = client.queue.page(JobState.WAITING)
     data = client.queue.job(row.id).data
-    assert data["model"]["options"] == {"a": 1, "prices": {"prompt": 3.0}}
+    assert data["model"]["options"] == {
+        "context_window": 9,
+        "prices": {"prompt": 3.0},
+    }
 
 
 def test_no_prices_are_asked_for_a_model_that_costs_nothing(form):
@@ -261,6 +265,31 @@ def test_the_suite_follows_what_the_model_does(form, namespace):
     assert "is for models of kind chat" in error(form, "suite")
     browser_clicks(form.submit_button)
     assert "Correct the marked" in form.message.value
+
+
+def test_a_file_gets_the_baseline_of_what_it_turns_out_to_be(
+    form, namespace, client, tmp_path
+):
+    import skops.io
+    from sklearn.linear_model import Ridge
+
+    rows = np.random.default_rng(0).normal(size=(40, 3))
+    path = tmp_path / "ridge.skops"
+    path.write_bytes(skops.io.dumps(Ridge().fit(rows, rows[:, 0])))
+    namespace |= {"rows": rows, "truth": rows[:, 0]}
+    browser_clicks(form.look_button)
+    choose(form, "source", "file")
+    assert form.fields["suite"].control.value == BASELINE
+    assert form.suite_table.value == ""
+    browser_sets(form.fields["file"].control, value=str(path))
+    choose(form, "features", "rows")
+    choose(form, "target", "truth")
+    browser_clicks(form.submit_button)
+    (row,) = client.queue.page(JobState.WAITING)
+    assert client.queue.job(row.id).data["suite"] == "regressor-baseline"
+    assert any("regressor-baseline" in note for note in form.controller.notes)
+    choose(form, "source", "endpoint")
+    assert form.controller.suite().id == "chat-baseline"
 
 
 def test_a_suite_of_ones_own_is_shown_told_of_and_submitted(form, client, tmp_path):
