@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
+from myia_sdk.certification.data.features import Features
 from myia_sdk.errors import DatasetError, ModelRejectedError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _shaped(X: Any, model: Live, what: str, notes: list[str]) -> Any:
             f"The column {X.columns[0]!r} of {what} is given to the model as a list of "
             "texts."
         )
-        return X.iloc[:, 0].to_numpy(dtype=object)
+        return Features(X).column(0).astype(object)
     wanted = list(model.feature_names)
     given = [str(name) for name in X.columns]
     if not wanted or given == wanted:
@@ -95,14 +96,15 @@ def _shaped(X: Any, model: Live, what: str, notes: list[str]) -> Any:
     if places == list(range(len(given))):
         return X
     notes.append(f"The columns of {what} were put into the order of the model.")
-    return X.iloc[:, places]
+    return X.select(places) if Features(X).is_mapped else X.iloc[:, places]
 
 
 def _is_one_text(X: pd.DataFrame, model: Live) -> bool:
     """Whether a vectoriser that takes texts would get a table, and read its heads."""
     if X.shape[1] != 1 or model.n_features is not None or model.feature_names:
         return False
-    return bool(pd.api.types.infer_dtype(X.iloc[:, 0], skipna=True) == "string")
+    texts = Features(X).column(0)
+    return bool(pd.api.types.infer_dtype(texts, skipna=True) == "string")
 
 
 def _places(given: list[str], wanted: list[str], what: str) -> list[int]:

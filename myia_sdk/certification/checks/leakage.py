@@ -57,8 +57,11 @@ def _feature_hashes(features: Features) -> np.ndarray:
         ) * np.uint64(31)
         sums = np.concatenate([[np.uint64(0)], np.cumsum(cells, dtype=np.uint64)])
         return np.asarray(sums[table.indptr[1:]] - sums[table.indptr[:-1]])
-    frame = frame_of(features)
-    numeric = frame.select_dtypes("number").columns
-    # Whole numbers and the same floating ones must hash alike.
-    frame = frame.astype(dict.fromkeys(numeric, float))
-    return np.asarray(hash_pandas_object(frame, index=False).to_numpy())
+    hashes = []
+    for part in features.parts():
+        frame = frame_of(part)
+        numeric = frame.select_dtypes("number").columns
+        # Whole numbers and the same floating ones must hash alike.
+        frame = frame.astype(dict.fromkeys(numeric, float))
+        hashes.append(hash_pandas_object(frame, index=False).to_numpy())
+    return np.concatenate(hashes)

@@ -51,16 +51,17 @@ def answers_to(model: Model, data: Dataset) -> np.ndarray:
     """Return what a model predicts for the data, or was recorded to have predicted."""
     if isinstance(model, PredictionsModel):
         return model.answers.predicted
-    return cast("ClassifierAdapter", model).predict(data.X)
+    predict = cast("ClassifierAdapter", model).predict
+    return np.concatenate([predict(part.data) for part in data.features.parts()])
 
 
 def probabilities_of(model: Model, data: Dataset) -> np.ndarray:
     """Return a model's probabilities for the data, or those recorded."""
     if isinstance(model, PredictionsModel) and model.answers.probabilities is not None:
         return model.answers.probabilities
-    return np.asarray(
-        cast("ClassifierAdapter", model).predict_proba(data.X), dtype=float
-    )
+    predict = cast("ClassifierAdapter", model).predict_proba
+    parts = [predict(part.data) for part in data.features.parts()]
+    return np.concatenate(parts).astype(float, copy=False)
 
 
 def predictions(context: CheckContext) -> np.ndarray:
@@ -79,7 +80,7 @@ def train_predictions(context: CheckContext, train: Dataset) -> np.ndarray:
     return cast(
         "np.ndarray",
         context.shared.get(
-            "train predictions", lambda: classifier_of(context).predict(train.X)
+            "train predictions", lambda: answers_to(context.model, train)
         ),
     )
 

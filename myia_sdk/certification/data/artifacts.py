@@ -22,6 +22,8 @@ from myia_sdk.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from myia_sdk.certification.data.datasets import Dataset
     from myia_sdk.certification.request import DatasetRef
 
@@ -66,6 +68,18 @@ class ArtifactStore:
             self._write(digest, content)
         return digest
 
+    def put_file(self, path: Path) -> str:
+        """Store the content of a local file, however large, and return its digest."""
+        digest = "sha256:" + _hash_file(path)
+        if not self.exists(digest):
+            target = self._path(digest)
+            if self._is_local:
+                _write_file(Path(target), _chunks_of(path))
+            else:
+                self._filesystem.makedirs(target.rpartition("/")[0], exist_ok=True)
+                self._filesystem.put_file(str(path), target)
+        return digest
+
     def exists(self, digest: str) -> bool:
         """Tell whether something is stored under this digest."""
         return bool(self._filesystem.exists(self._path(digest)))
@@ -108,7 +122,7 @@ class ArtifactStore:
             return path
         cached = self._cache_directory() / digest.removeprefix("sha256:")
         if not cached.exists() or _hash_file(cached) != cached.name:
-            _write_file(cached, self.read_bytes(digest))
+            _write_file(cached, _chunks(self.read_bytes(digest)))
         return cached
 
     def put_dataset(self, dataset: Dataset) -> DatasetRef:
@@ -121,13 +135,13 @@ class ArtifactStore:
         """
         from myia_sdk.certification.data.parquet import write_dataset
 
-        return write_dataset(dataset, self.put_bytes)
+        return write_dataset(dataset, self)
 
     def get_dataset(self, reference: DatasetRef) -> Dataset:
         """Read a dataset back."""
         from myia_sdk.certification.data.parquet import read_dataset
 
-        return read_dataset(reference, self.read_bytes)
+        return read_dataset(reference, self)
 
     def _path(self, digest: str) -> str:
         name = require_digest(digest, "The digest").removeprefix("sha256:")
@@ -151,7 +165,7 @@ class ArtifactStore:
     def _write(self, digest: str, content: bytes) -> None:
         path = self._path(digest)
         if self._is_local:
-            _write_file(Path(path), content)
+            _write_file(Path(path), _chunks(content))
             return
         # An object store shows an object only when it was written completely.
         self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
@@ -196,14 +210,24 @@ def _hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_file(path: Path, content: bytes) -> None:
+def _chunks(content: bytes) -> Iterator[bytes]:
+    return (content[at : at + _CHUNK] for at in range(0, len(content), _CHUNK))
+
+
+def _chunks_of(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _write_file(path: Path, content: Iterable[bytes]) -> None:
     """Write all or nothing: readers never see a part, a crash leaves no half file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         with temporary.open("xb") as file:
-            for start in range(0, len(content), _CHUNK):
-                file.write(content[start : start + _CHUNK])
+            for chunk in content:
+                file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -25,7 +25,8 @@ class Dataset:
     Attributes
     ----------
     X : array, DataFrame or Series of texts
-        Features, one row per observation.
+        Features, one row per observation. What comes from a file of more than 256 MB
+        stays on disk; `features` reads parts of it.
     y : array, optional
         Truth, one value per row.
     train : Dataset, optional
@@ -51,7 +52,8 @@ class Dataset:
         ----------
         value : Dataset, tuple or mapping
             ``(X, y)``, ``(frame, "target column")``, ``(X, y, (X_train, y_train))``,
-            or a mapping with the keys ``X y train sensitive name``.
+            or a mapping with the keys ``X y train sensitive name``. A frame may be the
+            path of a ``.parquet`` or ``.csv`` file, which is read in batches.
 
         Raises
         ------
@@ -95,6 +97,8 @@ class Dataset:
     @classmethod
     def _normal(cls, given: Dataset) -> Dataset:
         X, y, target = given.X, given.y, given.target
+        if isinstance(X, str | PathLike):
+            X = _read_frame(Path(X))
         if isinstance(y, str):
             X, y, target = _split(X, y)
         X = as_table(X)
@@ -149,6 +153,8 @@ def as_table(X: Any) -> Any:
     """
     if hasattr(X, "tocsr"):
         return _as_sparse(X)
+    if Features(X).is_mapped:
+        return X
     if hasattr(X, "to_pandas") and not hasattr(X, "iloc"):
         X = X.to_pandas()
     if hasattr(X, "columns"):
@@ -237,8 +243,6 @@ def _of_numpy(values: Any) -> np.ndarray:
 
 
 def _split(frame: Any, target: str) -> tuple[Any, Any, str]:
-    if isinstance(frame, str | PathLike):
-        frame = _read_frame(Path(frame))
     if not hasattr(frame, "columns"):
         raise DatasetError(
             f"The target {target!r} is a column's name, so X must be a DataFrame or a "
@@ -247,20 +251,18 @@ def _split(frame: Any, target: str) -> tuple[Any, Any, str]:
     if target not in frame.columns:
         known = ", ".join(map(str, frame.columns[:10]))
         raise DatasetError(f"The data have no column {target!r}; they have: {known}.")
+    place = list(frame.columns).index(target)
+    if Features(frame).is_mapped:
+        kept = [one for one in range(frame.shape[1]) if one != place]
+        return frame.select(kept), frame.column(place), target
     return frame.drop(columns=[target]), frame[target], target
 
 
 def _read_frame(path: Path) -> Any:
-    import pandas as pd
+    from myia_sdk.certification.data.tables import SMALL_BYTES, read_file
 
-    readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
-    read: Any = readers.get(path.suffix.lower())
-    if read is None:
-        raise DatasetError(f"The data file {path} must be a .parquet or a .csv file.")
-    try:
-        return read(path)
-    except (OSError, ValueError) as exc:
-        raise DatasetError(f"The data file {path} cannot be read: {exc}") from exc
+    table = read_file(path.expanduser())
+    return table.frame() if table.nbytes <= SMALL_BYTES else table
 
 
 def _groups(sensitive: Any, X: Any) -> dict[str, np.ndarray]:
@@ -280,7 +282,8 @@ def _groups(sensitive: Any, X: Any) -> dict[str, np.ndarray]:
                 f"The sensitive column {name!r} is not a column of X; give "
                 "sensitive={name: values} for groups that are no features."
             )
-    return {name: np.asarray(X[name]) for name in sensitive}
+    features = Features(X)
+    return {name: features.column(names.index(name)) for name in sensitive}
 
 
 def _column_name(values: object) -> str | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
 
@@ -15,11 +17,11 @@ if TYPE_CHECKING:
 class Features:
     """Rows of features as the model takes them: array, DataFrame, texts, or sparse.
 
-    One small face over the four, so that checks need not tell them apart.
+    One small face over them all, so that checks need not tell them apart.
     """
 
-    #: Two-dimensional array, DataFrame, one-dimensional array of texts, or a sparse
-    #: matrix or array of scipy in the CSR format.
+    #: Two-dimensional array, DataFrame, one-dimensional array of texts, a sparse matrix
+    #: or array of scipy in the CSR format, or a `MappedTable` on disk.
     data: Any
 
     @property
@@ -36,6 +38,11 @@ class Features:
     def is_frame(self) -> bool:
         """Whether columns have names and types of their own."""
         return hasattr(self.data, "columns")
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the rows stay on disk: `take` some, or go through `parts`."""
+        return hasattr(type(self.data), "frames")
 
     @property
     def is_sparse(self) -> bool:
@@ -72,12 +79,24 @@ class Features:
 
     def take(self, rows: np.ndarray) -> Features:
         """Return the rows at these positions (or where a mask is true)."""
+        if self.is_mapped:
+            return Features(self.data.take(rows))
         if self.is_frame:
             return Features(self.data.iloc[rows])
         return Features(self.data[rows])
 
+    def parts(self) -> Iterator[Features]:
+        """Yield the rows in order: all at once, or what fits into memory."""
+        if not self.is_mapped:
+            yield self
+            return
+        for frame in self.data.frames():
+            yield Features(frame)
+
     def column(self, position: int) -> np.ndarray:
         """Return one column as an array."""
+        if self.is_mapped:
+            return np.asarray(self.data.column(position))
         if self.is_frame:
             return np.asarray(self.data.iloc[:, position])
         if self.is_text:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,24 +21,38 @@ import pyarrow.parquet as pq
 
 from myia_sdk.certification.data.datasets import Dataset
 from myia_sdk.certification.data.features import Features, frame_of
+from myia_sdk.certification.data.tables import (
+    SMALL_BYTES,
+    MappedTable,
+    map_parquet,
+    with_nan,
+)
 from myia_sdk.certification.request import DatasetRef
 from myia_sdk.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+
+    from myia_sdk.certification.data.artifacts import ArtifactStore
 
 _METADATA_KEY = b"myia"
 _TARGET = "target"
+#: Files of fewer bytes are read at once: what they hold is small, or nearly so.
+_MAPPED_FROM = 32 << 20
 #: Columns that hold a sparse matrix, outside the names that frames have.
 _INDICES, _VALUES = "myia:indices", "myia:values"
 
 
-def write_dataset(dataset: Dataset, put: Callable[[bytes], str]) -> DatasetRef:
-    """Write a dataset and its training data; ``put`` stores bytes by digest."""
-    train = None if dataset.train is None else write_dataset(dataset.train, put)
-    content, target = to_parquet(dataset)
+def write_dataset(dataset: Dataset, store: ArtifactStore) -> DatasetRef:
+    """Write a dataset and its training data as artifacts."""
+    train = None if dataset.train is None else write_dataset(dataset.train, store)
+    if dataset.features.is_mapped:
+        artifact, target = _write_mapped(dataset, store)
+    else:
+        content, target = to_parquet(dataset)
+        artifact = store.put_bytes(content)
     return DatasetRef(
-        artifact=put(content),
+        artifact=artifact,
         rows=dataset.rows,
         target=target,
         name=dataset.name,
@@ -45,14 +61,66 @@ def write_dataset(dataset: Dataset, put: Callable[[bytes], str]) -> DatasetRef:
     )
 
 
-def read_dataset(reference: DatasetRef, read: Callable[[str], bytes]) -> Dataset:
-    """Read a dataset; ``read`` returns the bytes of a digest."""
-    dataset = from_parquet(
-        read(reference.artifact), reference.target, reference.sensitive
-    )
+def read_dataset(reference: DatasetRef, store: ArtifactStore) -> Dataset:
+    """Read a dataset and its training data; a large one stays on disk."""
+    dataset = _read_mapped(reference, store)
+    if dataset is None:
+        content = store.read_bytes(reference.artifact)
+        dataset = from_parquet(content, reference.target, reference.sensitive)
     if reference.train is not None:
-        dataset = replace(dataset, train=read_dataset(reference.train, read))
+        dataset = replace(dataset, train=read_dataset(reference.train, store))
     return replace(dataset, name=reference.name)
+
+
+def _write_mapped(dataset: Dataset, store: ArtifactStore) -> tuple[str, str | None]:
+    """Store a table that is on disk, batch by batch."""
+    table: MappedTable = dataset.X
+    _require_unique(list(table.columns))
+    names = pd.DataFrame(columns=table.columns)
+    columns, target, extra = {}, None, {}
+    if dataset.y is not None:
+        target = _free_name(dataset.target or _TARGET, names)
+        columns[target] = np.asarray(dataset.y)
+    for name, values in dataset.sensitive.items():
+        if name not in names.columns:
+            extra[name] = _free_name(name, names.assign(**{target or "": []}))
+            columns[extra[name]] = np.asarray(values)
+    marks = {"container": "frame", "target": target, "extra": extra}
+    with tempfile.TemporaryDirectory(prefix="myia-dataset-") as folder:
+        path = Path(folder, "dataset.parquet")
+        table.write(path, json.dumps(marks).encode(), _METADATA_KEY, columns)
+        return store.put_file(path), target
+
+
+def _read_mapped(reference: DatasetRef, store: ArtifactStore) -> Dataset | None:
+    """Return a large table as it is on disk; ``None`` when it is none."""
+    if store.size(reference.artifact) <= _MAPPED_FROM:
+        return None
+    path = store.local_path(reference.artifact)
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        marks = json.loads(metadata.get(_METADATA_KEY, b"{}"))
+        if marks.get("container", "frame") != "frame":
+            return None
+        table = map_parquet(path)
+    except (pa.ArrowException, OSError) as exc:
+        raise DatasetError(
+            f"The dataset is not a readable Parquet file: {exc}"
+        ) from exc
+    if table.nbytes <= SMALL_BYTES:
+        return None
+    names, extra = list(table.columns), marks.get("extra", {})
+    target = reference.target or marks.get("target")
+    dropped = {target, *extra.values()}
+    return Dataset(
+        X=table.select([at for at, name in enumerate(names) if name not in dropped]),
+        y=None if target is None else table.column(_place(names, target)),
+        sensitive={
+            name: table.column(_place(names, extra.get(name, name)))
+            for name in reference.sensitive
+        },
+        target=target,
+    )
 
 
 def to_parquet(dataset: Dataset) -> tuple[bytes, str | None]:
@@ -106,7 +174,7 @@ def from_parquet(
     sparse = _cells_of(table, marks) if marks.get("container") == "sparse" else None
     if sparse is not None:
         table = table.drop_columns([_INDICES, _VALUES])
-    frame: pd.DataFrame = table.to_pandas()
+    frame = with_nan(table.to_pandas())
     target = target or marks.get("target")
     extra: Mapping[str, str] = marks.get("extra", {})
     groups = {name: _pick(frame, extra.get(name, name)) for name in sensitive}
@@ -179,13 +247,18 @@ def _table(frame: pd.DataFrame) -> pa.Table:
 
 
 def _pick(frame: pd.DataFrame, name: str) -> np.ndarray:
-    if name not in frame.columns:
-        known = ", ".join(map(str, frame.columns[:10]))
+    place = _place(list(frame.columns), name)
+    return np.asarray(frame.iloc[:, place].to_numpy())
+
+
+def _place(names: list[Any], wanted: str) -> int:
+    if wanted not in names:
+        known = ", ".join(map(str, names[:10]))
         raise DatasetError(
-            f"The dataset has no column {name!r}; it has {len(frame.columns)}: "
-            f"{known}{', ...' if len(frame.columns) > 10 else ''}."  # noqa: PLR2004
+            f"The dataset has no column {wanted!r}; it has {len(names)}: "
+            f"{known}{', ...' if len(names) > 10 else ''}."  # noqa: PLR2004
         )
-    return np.asarray(frame[name].to_numpy())
+    return names.index(wanted)
 
 
 def _is_feature(frame: pd.DataFrame, name: str, values: object) -> bool:

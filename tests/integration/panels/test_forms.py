@@ -234,7 +234,12 @@ def test_prices_typed_give_the_cost_and_go_with_the_job(endpoint, client):
 
 
 def test_prices_typed_replace_those_of_a_registered_model(form, client):
-    model = {"kind": "openai", "name": "m", "model": "m", "options": {"context_window": 9}}
+    model = {
+        "kind": "openai",
+        "name": "m",
+        "model": "m",
+        "options": {"context_window": 9},
+    }
     client.register("m", model, suite="chat-baseline")
     browser_clicks(form.look_button)
     choose(form, "source", "registered")
