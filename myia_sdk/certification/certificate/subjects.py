@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 #: Options of a model that change its answers and so belong to its description.
-_DESCRIBED_OPTIONS = ("parameters", "dimensions")
+_DESCRIBED_OPTIONS = ("parameters", "extra_body", "dimensions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,12 @@ _LIBRARIES = (
     "scipy",
     "scikit-learn",
     "skops",
+    "xgboost-cpu",
+    "lightgbm",
+    "catboost",
     "onnxruntime",
     "openai",
+    "anthropic",
     "boto3",
 )
 
