@@ -123,6 +123,42 @@ def test_a_field_that_is_unknown_skips_what_is_about_it_only(name, status):
     assert f"{name} is not sent" in said(report)
 
 
+RULES = {
+    "not declared": ([], "seed", "seed-determinism", Outcome.SKIPPED),
+    "declared": (["seed"], "seed", "seed-determinism", Outcome.FAILED),
+    "another is missing": (
+        ["seed"],
+        "temperature",
+        "seed-determinism",
+        Outcome.SKIPPED,
+    ),
+    "no forms": ([], "response_format", "json-schema", Outcome.SKIPPED),
+    "forms declared": (
+        ["json_schema"],
+        "response_format",
+        "json-schema",
+        Outcome.FAILED,
+    ),
+    "no tools": ([], "tools", "tool-call", Outcome.SKIPPED),
+    "tools declared": (["tools"], "tools", "tool-call", Outcome.FAILED),
+}
+
+
+@pytest.mark.parametrize("case", RULES)
+def test_what_is_not_offered_has_failed_only_where_it_was_declared(case):
+    declared, name, check, outcome = RULES[case]
+    suite = {
+        "suite": {"id": "one", "version": "1", "kind": "chat"},
+        "check": [{"id": check}, {"id": "basic-prompt"}],
+    }
+    with serving_habits(Habits(refuse=refusing(name))) as url:
+        report = certify(url, suite=suite, options={"abilities": declared})
+    found = outcomes(report)
+    assert found == {check: outcome, "basic-prompt": Outcome.PASSED}
+    if outcome is Outcome.FAILED:
+        assert f"It declares {declared[0]!r}" in report.check(check).message
+
+
 def test_streams_without_options_are_counted_by_whole_answers():
     with serving_habits(Habits(refuse=refusing("stream_options"))) as url:
         report = certify(url)
