@@ -225,6 +225,10 @@ def _pieces(events: Any) -> Iterator[dict[str, Any]]:
     first: Any = None
     is_finished = False
     for event in events:
+        if event.type == "message_stop":
+            # Not read to its end, so that the connection is not used again: servers
+            # close it, and the next request could be sent into that.
+            break
         if event.type == "message_start":
             first = event.message
             yield {"resolved_model": first.model}

@@ -6,8 +6,9 @@ Each is turned into a `ModelRef`, which is what travels in a job.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from myia_sdk.certification.request.options import require_options
 from myia_sdk.certification.request.records import json_safe
 from myia_sdk.certification.request.references import ModelRef
 from myia_sdk.errors import InvalidRequestError
@@ -262,11 +263,8 @@ class OnnxModel:
     name: str | None = None
 
     def __post_init__(self) -> None:
-        if self.scores not in {None, "logits", "probabilities"}:
-            raise InvalidRequestError(
-                f"'scores' of the ONNX model is {self.scores!r}; it must be 'logits' "
-                "or 'probabilities'."
-            )
+        options: Any = self.options
+        require_options("onnx", options)
         if self.family not in {None, "classifier", "regressor"}:
             raise InvalidRequestError(
                 f"'family' of the ONNX model is {self.family!r}; it must be "

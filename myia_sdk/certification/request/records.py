@@ -51,6 +51,10 @@ class RecordReader:
         self._record: dict[object, object] = dict(record)
         self._known: list[str] = []
 
+    def left(self) -> tuple[str, ...]:
+        """Return the keys that were not taken yet."""
+        return tuple(map(str, self._record))
+
     def text(self, key: str, default: str | None = None) -> str:
         """Take a text; without a default the key is required."""
         value = self._take(key, _MISSING if default is None else default)

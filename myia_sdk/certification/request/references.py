@@ -10,14 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal, Self, get_args
-from urllib.parse import urlsplit
 
-from myia_sdk.certification.request.records import (
-    JSON,
-    RecordReader,
-    json_safe,
-    unknown_keys,
-)
+from myia_sdk.certification.request.options import require_options, require_url
+from myia_sdk.certification.request.records import JSON, RecordReader, json_safe
 from myia_sdk.errors import InvalidRequestError
 
 ModelKind = Literal[
@@ -63,29 +58,11 @@ _FIXED_FAMILIES = {
     "openai-embedding": "embedding",
     "python-embedding": "embedding",
 }
-_OF_HTTP = (
-    *("prices", "region_urls", "default_headers", "default_query", "extra_body"),
-    *("auth_header", "ca_file", "proxy"),
-)
-_OF_CHAT = ("abilities", "context_window", "parameters")
-#: Options of each kind; a kind that is missing here takes any, for its factory.
-_OPTIONS: dict[str, tuple[str, ...]] = {
-    "sklearn": ("scikit-learn",),
-    "onnx": ("classes", "scores", "fixed"),
-    "xgboost": ("classes",),
-    "lightgbm": ("classes",),
-    "catboost": ("classes",),
-    "predictions": (),
-    "openai": (*_OF_CHAT, *_OF_HTTP, "api_version"),
-    "anthropic": (*_OF_CHAT, *_OF_HTTP),
-    "bedrock": (*_OF_CHAT, "prices", "region_urls"),
-    "openai-embedding": ("dimensions", "unit_norm", *_OF_HTTP, "api_version"),
-}
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-#: Headers and fields that carry credentials.
-_SECRET_NAME = re.compile(
-    r"authorization|cookie|password|secret|token$|api[-_]?key|credential", re.IGNORECASE
+_TEXTS = (
+    *("name", "family", "artifact", "format", "url", "model", "secret"),
+    *("factory", "region", "vendor"),
 )
 _SECRET = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 
@@ -129,6 +106,7 @@ class ModelRef:
                 f"The model's 'kind' is {self.kind!r}; "
                 f"it must be one of {', '.join(MODEL_KINDS)}."
             )
+        self._require_texts()
         if not self.name:
             raise InvalidRequestError("The model's 'name' is empty; give it a name.")
         for key in _REQUIRED[self.kind]:
@@ -143,12 +121,17 @@ class ModelRef:
                 f"The model's 'family' is {self.family!r}; "
                 f"it must be one of {', '.join(FAMILIES)}."
             )
-        known = _OPTIONS.get(self.kind)
-        unknown = () if known is None else set(self.options).difference(known)
-        if known is not None and unknown:
-            where = f"'options' of a model of kind {self.kind!r}"
-            raise InvalidRequestError(unknown_keys(where, unknown, known))
+        require_options(self.kind, self.options)
         self._check_references()
+
+    def _require_texts(self) -> None:
+        for item in _TEXTS:
+            value = getattr(self, item)
+            if value is not None and not isinstance(value, str):
+                raise InvalidRequestError(
+                    f"The model's {item!r} is a {type(value).__name__}; it must be a "
+                    "text."
+                )
 
     def _check_references(self) -> None:
         if self.artifact is not None:
@@ -164,36 +147,7 @@ class ModelRef:
                 "'env:OPENAI_API_KEY'; the secret itself must never be in a request."
             )
         if self.url is not None:
-            self._check_url(self.url)
-        urls = self.options.get("region_urls")
-        for url in urls.values() if isinstance(urls, Mapping) else ():
-            self._check_url(str(url))
-        for option in ("default_headers", "default_query", "extra_body"):
-            self._check_plain(option)
-        proxy = self.options.get("proxy")
-        if proxy is not None and "@" in str(proxy):
-            raise InvalidRequestError(
-                "The option 'proxy' contains credentials; use a proxy that needs none "
-                "of the worker."
-            )
-
-    def _check_plain(self, option: str) -> None:
-        """Keep credentials out of what travels in the job."""
-        given = self.options.get(option)
-        if given is None:
-            return
-        if not isinstance(given, Mapping):
-            raise InvalidRequestError(
-                f"The option {option!r} is a {type(given).__name__}; give a mapping "
-                "of names to values."
-            )
-        secret = next((name for name in given if _SECRET_NAME.search(str(name))), None)
-        if secret is not None:
-            raise InvalidRequestError(
-                f"The option {option!r} names {secret!r}, which looks like a "
-                "credential; give secret='env:NAME', and the name of its header as "
-                "the option 'auth_header'."
-            )
+            require_url(self.url)
 
     def url_in(self, region: str | None) -> str | None:
         """Return the endpoint of a region.
@@ -226,19 +180,6 @@ class ModelRef:
             )
         return self.url.replace("{region}", region)
 
-    @staticmethod
-    def _check_url(url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise InvalidRequestError(
-                "The model's 'url' must start with http:// or https:// and name a host."
-            )
-        if parts.username or parts.password:
-            raise InvalidRequestError(
-                "The model's 'url' contains credentials; put them into an environment "
-                "variable of the worker and name it in 'secret'."
-            )
-
     def to_record(self) -> dict[str, JSON]:
         """Return the JSON object of this reference, without empty keys."""
         record: dict[str, JSON] = {}
@@ -253,13 +194,7 @@ class ModelRef:
         """Read the JSON object of a reference, strictly."""
         reader = RecordReader(record, "The model", InvalidRequestError)
         kind = reader.text("kind")
-        texts = {
-            key: reader.optional_text(key)
-            for key in (
-                *("family", "artifact", "format", "url", "model", "secret"),
-                *("factory", "region", "vendor"),
-            )
-        }
+        texts = {key: reader.optional_text(key) for key in _TEXTS if key != "name"}
         fallback = texts["model"] or texts["factory"] or texts["artifact"] or kind
         reference = cls(
             kind=kind,

@@ -78,6 +78,20 @@ def test_little_is_enough(form):
         ({"proxy": "http://me:pw@proxy"}, "'proxy' contains credentials"),
         ({"model": ""}, "'name' is empty"),
         ({"region_urls": {"eu": "ftp://x"}}, "http://"),
+        ({"region_urls": ["eu"]}, "'region_urls' is .* an object"),
+        ({"url": "http://["}, "http://"),
+        ({"model": 5}, "'name' is a int; it must be a text"),
+        ({"secret": 5}, "'secret' is a int"),
+        ({"prices": {"input": 1}}, "give {'prompt': ..., 'completion': ...}"),
+        ({"prices": {"prompt": -1}}, "0 or more"),
+        ({"prices": {"prompt": "1"}}, "'prompt' is '1'; it must be a number"),
+        ({"prices": [1]}, "'prices' is .* an object"),
+        ({"context_window": "8000"}, "'8000'; it must be an integer"),
+        ({"context_window": 0}, "is 0; it must be more than 0"),
+        ({"abilities": "tools"}, "a list of texts"),
+        ({"parameters": [1]}, "'parameters' is .* an object"),
+        ({"extra_body": "x"}, "'extra_body' is 'x'"),
+        ({"api_version": 5}, "'api_version' is 5; it must be a text"),
     ],
 )
 def test_a_wrong_value_is_refused_where_it_is_written(wrong, text):
@@ -121,6 +135,31 @@ def test_an_unknown_option_is_answered_with_those_of_its_kind():
     assert ModelRef(
         kind="python", name="m", family="chat", factory="a:b", options={"x": 1}
     ).options
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"classes": 5}, "'classes' is 5; it must be a list"),
+        ({"fixed": {"rate": "x"}}, "'rate' is 'x'; it must be a number"),
+        ({"scores": "odds"}, "'odds'; it must be 'logits' or"),
+        ({"family": "chat"}, "'chat'; it must be 'classifier' or"),
+    ],
+)
+def test_a_wrong_option_of_a_graph_is_refused_where_it_is_written(wrong, text):
+    with pytest.raises(InvalidRequestError, match=text):
+        OnnxModel("model.onnx", **wrong)
+
+
+def test_what_checks_read_is_checked_for_factories_too():
+    with pytest.raises(InvalidRequestError, match="'prices' is"):
+        ModelRef(
+            kind="python",
+            name="m",
+            family="chat",
+            factory="a:b",
+            options={"prices": {"input": 1.0}},
+        )
 
 
 def test_a_form_is_a_value():
