@@ -12,7 +12,7 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -33,8 +33,6 @@ from myia_sdk.errors import DatasetError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.data.artifacts import ArtifactStore
-
 _METADATA_KEY = b"myia"
 _TARGET = "target"
 #: Files of fewer bytes are read at once: what they hold is small, or nearly so.
@@ -43,7 +41,26 @@ _MAPPED_FROM = 32 << 20
 _INDICES, _VALUES = "myia:indices", "myia:values"
 
 
-def write_dataset(dataset: Dataset, store: ArtifactStore) -> DatasetRef:
+class Store(Protocol):
+    """What keeps the files: the artifact store."""
+
+    def put_bytes(self, content: bytes) -> str:
+        """Store bytes and return their digest."""
+
+    def put_file(self, path: Path) -> str:
+        """Store the content of a file and return its digest."""
+
+    def size(self, digest: str) -> int:
+        """Return the size of a file, bytes."""
+
+    def read_bytes(self, digest: str) -> bytes:
+        """Return the content of a file."""
+
+    def local_path(self, digest: str) -> Path:
+        """Return a local file with the content."""
+
+
+def write_dataset(dataset: Dataset, store: Store) -> DatasetRef:
     """Write a dataset and its training data as artifacts."""
     train = None if dataset.train is None else write_dataset(dataset.train, store)
     if dataset.features.is_mapped:
@@ -61,7 +78,7 @@ def write_dataset(dataset: Dataset, store: ArtifactStore) -> DatasetRef:
     )
 
 
-def read_dataset(reference: DatasetRef, store: ArtifactStore) -> Dataset:
+def read_dataset(reference: DatasetRef, store: Store) -> Dataset:
     """Read a dataset and its training data; a large one stays on disk."""
     dataset = _read_mapped(reference, store)
     if dataset is None:
@@ -72,7 +89,7 @@ def read_dataset(reference: DatasetRef, store: ArtifactStore) -> Dataset:
     return replace(dataset, name=reference.name)
 
 
-def _write_mapped(dataset: Dataset, store: ArtifactStore) -> tuple[str, str | None]:
+def _write_mapped(dataset: Dataset, store: Store) -> tuple[str, str | None]:
     """Store a table that is on disk, batch by batch."""
     table: MappedTable = dataset.X
     _require_unique(list(table.columns))
@@ -92,7 +109,7 @@ def _write_mapped(dataset: Dataset, store: ArtifactStore) -> tuple[str, str | No
         return store.put_file(path), target
 
 
-def _read_mapped(reference: DatasetRef, store: ArtifactStore) -> Dataset | None:
+def _read_mapped(reference: DatasetRef, store: Store) -> Dataset | None:
     """Return a large table as it is on disk; ``None`` when it is none."""
     if store.size(reference.artifact) <= _MAPPED_FROM:
         return None
