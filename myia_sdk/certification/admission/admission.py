@@ -5,6 +5,7 @@ Model and data are stored only when all of it was found valid.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections.abc import Mapping
@@ -314,17 +315,18 @@ def _accept_predictions(
     from myia_sdk.certification.models.predictions import PredictionsModel
 
     answers = given.answers
+    content = answers.to_bytes()
     family = given.family or given.told_family(wanted)
     reference = ModelRef(
         kind="predictions",
         name=name or given.name,
         family=family,
-        artifact=given.digest,
+        artifact="sha256:" + hashlib.sha256(content).hexdigest(),
         format="parquet",
     )
     found = Candidate(
         reference,
-        content=answers.to_bytes(),
+        content=content,
         live=PredictionsModel(answers, family),
     )
     found.data = given.dataset
