@@ -226,6 +226,15 @@ def test_answers_come_back_as_they_were(kind, store):
     assert report.resolved["classes"] == names.tolist()
 
 
+def test_classes_given_come_before_the_names_of_columns(cancer):
+    model, X, y = cancer
+    shares = pd.DataFrame(model.predict_proba(X), columns=["p_no", "p_yes"])
+    answers = Predictions(y, model.predict(X), shares, classes=[0, 1]).answers
+    assert answers.classes.tolist() == [0, 1]
+    unnamed = Predictions(y, model.predict(X), shares).answers
+    assert unnamed.classes.tolist() == ["p_no", "p_yes"]
+
+
 Y, P = ["a", "b"] * 10, [[0.4, 0.6]] * 20
 WRONG = {
     "lengths": (lambda: Predictions(Y, Y[:5]), "20 values, y_pred has 5"),

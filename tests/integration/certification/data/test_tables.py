@@ -7,6 +7,8 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -91,6 +93,24 @@ def test_a_parquet_file_is_the_frame_that_was_written(frame, tmp_path):
         pd.testing.assert_series_equal(
             pd.Series(one, dtype=object), pd.Series(other, dtype=object)
         )
+
+
+@pytest.mark.usefixtures("on_disk")
+def test_a_gap_makes_all_parts_of_a_column_alike(tmp_path):
+    """Written by others than pandas: whole numbers with a gap in the last part."""
+    path = tmp_path / "others.parquet"
+    numbers = [*range(ROWS - 1), None]
+    truths = [True, False] * (ROWS // 2 - 1) + [True, None]
+    pq.write_table(pa.table({"n": numbers, "t": truths, "whole": range(ROWS)}), path)
+    table = read_file(path)
+    expected = pd.read_parquet(path)
+    assert table.dtypes.tolist() == expected.dtypes.tolist()
+    for part in table.frames():
+        assert part.dtypes.tolist() == expected.dtypes.tolist()
+    assert table.take(np.array([0])).dtypes.tolist() == expected.dtypes.tolist()
+    assert table.select([2, 0]).frame()["n"].equals(expected["n"])
+    # As read_csv has it: a gap among truth values is NaN.
+    assert np.isnan(table.column(1)[-1])
 
 
 CSV = {

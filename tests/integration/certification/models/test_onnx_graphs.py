@@ -264,6 +264,25 @@ def test_inputs_named_like_columns_take_them_by_name(store, tmp_path, zipmap):
     )
 
 
+@pytest.mark.parametrize("container", ["array", "frame of other names"])
+def test_inputs_of_several_columns_take_them_in_order(container):
+    X, y = IRIS
+    model = ColumnTransformer(
+        [("one", StandardScaler(), [0, 1]), ("two", StandardScaler(), [2])]
+    )
+    made = make_pipeline(model, LogisticRegression()).fit(X[:, :3], y)
+    types = [
+        ("first", FloatTensorType([None, 2])),
+        ("second", FloatTensorType([None, 1])),
+    ]
+    graph = OnnxGraph(export(made, types).SerializeToString())
+    assert graph.n_features == 3
+    rows = X[:, :3] if container == "array" else pd.DataFrame(X[:, :3])
+    assert graph.predict(rows).tolist() == made.predict(X[:, :3]).tolist()
+    with pytest.raises(ValueError, match="takes 3 columns, not 2"):
+        graph.predict(X[:, :2])
+
+
 def test_doubles_stay_doubles():
     X, y = load_breast_cancer(return_X_y=True)
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)

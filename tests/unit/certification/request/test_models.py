@@ -73,6 +73,7 @@ def test_little_is_enough(form):
         ({"secret": "sk-123"}, "never be in a request"),
         ({"url": "models.example"}, "http://"),
         ({"url": "https://a:b@models.example"}, "contains credentials"),
+        ({"url": "https://a@models.example"}, "contains credentials"),
         ({"default_headers": {"Authorization": "x"}}, "looks like a credential"),
         ({"default_query": {"api_key": "x"}}, "looks like a credential"),
         ({"proxy": "http://me:pw@proxy"}, "'proxy' contains credentials"),
@@ -167,6 +168,11 @@ def test_a_form_is_a_value():
     assert one == ChatModel(model="m", url="http://localhost/v1")
     assert replace(one, model="n").to_ref().name == "n"
     assert "secret" not in repr(ChatModel(model="m")).replace("secret=None", "")
+
+
+def test_the_least_of_each_option_is_taken():
+    least = {"context_window": 1, "prices": {"prompt": 0, "completion": 0.0}}
+    assert ChatModel(model="m", **least).to_ref().options == least
 
 
 def test_an_onnx_file_says_what_its_graph_does_not():
