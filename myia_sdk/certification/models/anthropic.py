@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.certification.models.dialect import Dialect
 from myia_sdk.certification.models.http import (
+    HttpChat,
     client_options,
     key_of,
-    limits,
-    mapping,
     shown,
 )
-from myia_sdk.certification.models.protocols import ChatEvent
 from myia_sdk.errors import MalformedAnswerError, MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     import anthropic
 
     from myia_sdk.certification.models.protocols import Surroundings
-    from myia_sdk.certification.request import JSON, ModelRef
+    from myia_sdk.certification.request import ModelRef
 
 #: What the protocol calls the end of an answer, in OpenAI's words.
 _FINISH_REASONS = {
@@ -58,106 +55,44 @@ def load(reference: ModelRef, surroundings: Surroundings) -> AnthropicChat:
     client = anthropic.Anthropic(
         **client_options(anthropic, reference, key, surroundings.region)
     )
-    return AnthropicChat(
-        client,
-        str(reference.model),
-        parameters=mapping(reference.options.get("parameters")),
-        extra=mapping(reference.options.get("extra_body")),
-    )
+    return AnthropicChat(client, reference)
 
 
-class AnthropicChat:
+class AnthropicChat(HttpChat):
     """A chat model behind an endpoint of the Messages API.
 
     Parameters
     ----------
     client : anthropic.Anthropic
-        Client with retries off: the runner counts them.
-    model : str
-        Name by which the endpoint knows the model.
-    parameters : mapping, optional
-        By OpenAI's names, sent with every request.
-    extra : mapping, optional
-        Of the protocol, sent with every request: ``{"thinking": {...}}``.
+        Client with retries off.
+    reference : ModelRef
+        The model.
     """
 
-    family = "chat"
-    #: Tokens to add to limits, for thoughts before the answer; see ``negotiation``.
-    allowance = 0
+    def __init__(self, client: anthropic.Anthropic, reference: ModelRef) -> None:
+        import anthropic
 
-    def __init__(
-        self,
-        client: anthropic.Anthropic,
-        model: str,
-        *,
-        parameters: Mapping[str, JSON] | None = None,
-        extra: Mapping[str, JSON] | None = None,
-    ) -> None:
-        self._client = client
-        self._model = model
-        self._parameters = dict(parameters or {})
-        self._extra = dict(extra or {})
-        self._resolved: dict[str, JSON] = {}
-        #: What the endpoint takes.
-        self.dialect = Dialect(optional=_OPTIONAL)
+        super().__init__(anthropic, client, reference, Dialect(optional=_OPTIONAL))
 
     @property
     def unsupported_parameters(self) -> frozenset[str]:
         """Parameters that the protocol has no field for, or the endpoint refused."""
         return self.dialect.absent | {"seed", "logprobs", "n"}
 
-    def describe(self) -> dict[str, JSON]:
-        """Say which model answered last, and what is sent to it otherwise."""
-        facts: dict[str, JSON] = {"requested_model": self._model, **self._resolved}
-        if self.dialect.adaptations:
-            facts["adaptations"] = list(self.dialect.adaptations)
-        return facts
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
-    def chat(
-        self,
-        messages: Sequence[Mapping[str, JSON]],
-        parameters: Mapping[str, JSON] | None = None,
-        *,
-        stream: bool = True,
-        timeout: float = 60.0,
-    ) -> Iterator[ChatEvent]:
-        """Send one request and yield what comes back; see `ChatAdapter`."""
-        import anthropic
-
-        given = {**self._parameters, **(parameters or {})}
-        given = self.dialect.body({"messages": messages, **given})
-        body = {**messages_request(self._model, given), **self._extra}
-        started = time.perf_counter()
+    def _send(self, asked: dict[str, Any], limits: Any) -> Any:
+        body = messages_request(self.dialect.body(asked)) | self._extra
         # As an extra body, since the library's own signature follows newer models,
         # which no longer take what others do.
-        answer = self._client.messages.with_raw_response.create(
-            model=body.pop("model"),
-            messages=body.pop("messages"),
-            max_tokens=body.pop("max_tokens"),
-            stream=stream,
-            timeout=limits(anthropic, timeout),
-            extra_body=body or None,
+        named = {name: body.pop(name) for name in ("model", "messages", "max_tokens")}
+        return self._client.messages.with_raw_response.create(
+            **named, stream=asked["stream"], timeout=limits, extra_body=body or None
         )
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        parsed: Any = answer.parse()
-        try:
-            for event in _pieces(parsed) if stream else _whole(parsed):
-                elapsed = time.perf_counter() - started
-                if elapsed > timeout:
-                    raise TimeoutError(f"The answer took longer than {timeout:g} s.")
-                if event.get("resolved_model"):
-                    self._resolved["model"] = event["resolved_model"]
-                yield ChatEvent(elapsed=elapsed, headers=headers, **event)
-        finally:
-            if hasattr(parsed, "close"):
-                parsed.close()
+
+    def _events(self, parsed: Any, *, stream: bool) -> Iterator[dict[str, Any]]:
+        return _pieces(parsed) if stream else _whole(parsed)
 
 
-def messages_request(model: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def messages_request(given: Mapping[str, Any]) -> dict[str, Any]:
     """Translate a request from OpenAI's words into those of the Messages API.
 
     Parameters the protocol has no field for are left out; checks that need them are
@@ -165,7 +100,7 @@ def messages_request(model: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     messages = given["messages"]
     request: dict[str, Any] = {
-        "model": given.get("model", model),
+        "model": given["model"],
         "max_tokens": given.get("max_tokens") or _MOST_TOKENS,
         "messages": [dict(one) for one in messages if one["role"] != "system"],
     }

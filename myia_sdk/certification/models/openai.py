@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import time
+import json
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.certification.models.dialect import Dialect
 from myia_sdk.certification.models.http import (
+    HttpChat,
     client_options,
     key_of,
-    limits,
-    mapping,
     require_no_error,
     shown,
 )
-from myia_sdk.certification.models.protocols import ChatEvent
-from myia_sdk.errors import MalformedAnswerError, MissingExtraError
+from myia_sdk.errors import EndpointError, MalformedAnswerError, MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     import openai
 
     from myia_sdk.certification.models.protocols import Surroundings
-    from myia_sdk.certification.request import JSON, ModelRef
+    from myia_sdk.certification.request import ModelRef
 
 
 def load(reference: ModelRef, surroundings: Surroundings) -> OpenAIChat:
     """Open a chat model behind an OpenAI-compatible endpoint."""
-    return OpenAIChat(
-        create_client(reference, surroundings),
-        str(reference.model),
-        parameters=mapping(reference.options.get("parameters")),
-        extra=mapping(reference.options.get("extra_body")),
-    )
+    return OpenAIChat(create_client(reference, surroundings), reference)
 
 
 def create_client(reference: ModelRef, surroundings: Surroundings) -> openai.OpenAI:
@@ -56,114 +49,54 @@ def create_client(reference: ModelRef, surroundings: Surroundings) -> openai.Ope
     return openai.OpenAI(**client_options(openai, reference, key, surroundings.region))
 
 
-class OpenAIChat:
+class OpenAIChat(HttpChat):
     """A chat model behind an OpenAI-compatible endpoint.
 
     Parameters
     ----------
     client : openai.OpenAI
-        Client with retries off: the runner counts them.
-    model : str
-        Name by which the endpoint knows the model.
-    parameters : mapping, optional
-        Of the protocol, sent with every request.
-    extra : mapping, optional
-        Sent with every request, for what an endpoint needs besides the protocol.
+        Client with retries off.
+    reference : ModelRef
+        The model.
     """
 
-    family = "chat"
-    #: Tokens to add to limits, for thoughts before the answer; see ``negotiation``.
-    allowance = 0
+    def __init__(self, client: openai.OpenAI, reference: ModelRef) -> None:
+        import openai
 
-    def __init__(
-        self,
-        client: openai.OpenAI,
-        model: str,
-        *,
-        parameters: Mapping[str, JSON] | None = None,
-        extra: Mapping[str, JSON] | None = None,
-    ) -> None:
-        self._client = client
-        self._extra = dict(extra or {})
-        self._model = model
-        self._parameters = dict(parameters or {})
-        self._resolved: dict[str, JSON] = {}
-        #: What the endpoint takes.
-        self.dialect = Dialect()
-
-    @property
-    def unsupported_parameters(self) -> frozenset[str]:
-        """Parameters that the endpoint was found not to take."""
-        return self.dialect.absent
-
-    def describe(self) -> dict[str, JSON]:
-        """Say which model answered last, and what is sent to it otherwise."""
-        facts: dict[str, JSON] = {"requested_model": self._model, **self._resolved}
-        if self.dialect.adaptations:
-            facts["adaptations"] = list(self.dialect.adaptations)
-        return facts
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        super().__init__(openai, client, reference, Dialect())
 
     def list_models(self) -> list[str]:
         """Return the names of the models that the endpoint offers."""
         return [model.id for model in self._client.models.list().data]
 
-    def chat(
-        self,
-        messages: Sequence[Mapping[str, JSON]],
-        parameters: Mapping[str, JSON] | None = None,
-        *,
-        stream: bool = True,
-        timeout: float = 60.0,
-    ) -> Iterator[ChatEvent]:
-        """Send one request and yield what comes back; see `ChatAdapter`."""
-        body: dict[str, Any] = {
-            "model": self._model,
-            **self._parameters,
-            **(parameters or {}),
-            "messages": list(messages),
-            "stream": stream,
-        }
-        if stream:
-            body["stream_options"] = {"include_usage": True}
-        import openai
-
-        started = time.perf_counter()
-        create = self._client.chat.completions.with_raw_response.create
-        answer = create(
-            timeout=limits(openai, timeout),
-            extra_body=self._extra or None,
-            **self.dialect.body(body),
+    def _send(self, asked: dict[str, Any], limits: Any) -> Any:
+        if asked["stream"]:
+            asked["stream_options"] = {"include_usage": True}
+        return self._client.chat.completions.with_raw_response.create(
+            timeout=limits, extra_body=self._extra or None, **self.dialect.body(asked)
         )
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        if stream and "application/json" in headers.get("content-type", ""):
-            # Asked for a stream and answered whole: an error, or a simple server.
-            answer.http_response.read()
-            require_no_error(answer.http_response.json())
-            raise MalformedAnswerError(
-                f"The answer is not a stream: {shown(answer.http_response.text)}"
-            )
-        parsed: Any = answer.parse()
-        events = _pieces(parsed) if stream else _whole(parsed)
-        try:
-            for event in events:
-                elapsed = time.perf_counter() - started
-                if elapsed > timeout:
-                    raise TimeoutError(f"The answer took longer than {timeout:g} s.")
-                self._remember(event)
-                yield ChatEvent(elapsed=elapsed, headers=headers, **event)
-        finally:
-            if hasattr(parsed, "close"):
-                parsed.close()
 
-    def _remember(self, event: Mapping[str, Any]) -> None:
-        if event.get("resolved_model"):
-            self._resolved["model"] = event["resolved_model"]
-        if event.get("fingerprint"):
-            self._resolved["system_fingerprint"] = event["fingerprint"]
+    def _parsed(self, answer: Any, *, stream: bool) -> Any:
+        kind = answer.headers.get("content-type", "")
+        if stream and "application/json" in kind:
+            raise _no_stream(answer.http_response)
+        return answer.parse()
+
+    def _events(self, parsed: Any, *, stream: bool) -> Iterator[dict[str, Any]]:
+        return _pieces(parsed) if stream else _whole(parsed)
+
+
+def _no_stream(response: Any) -> Exception:
+    """Say what came in place of a stream: an error under the status of success, say."""
+    content = response.read()
+    try:
+        require_no_error(json.loads(content))
+    except EndpointError as exc:
+        return exc
+    except ValueError:
+        pass
+    text = shown(content.decode("utf-8", "replace"))
+    return MalformedAnswerError(f"The answer is not a stream: {text}")
 
 
 def _whole(answer: Any) -> Iterator[dict[str, Any]]:

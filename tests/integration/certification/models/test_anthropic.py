@@ -252,7 +252,13 @@ def test_a_request_is_translated():
     schema = {"type": "object"}
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     assert messages_request(
-        "claude", {"messages": COUNT, "stop": "x", "response_format": form, "seed": 1}
+        {
+            "model": "claude",
+            "messages": COUNT,
+            "stop": "x",
+            "response_format": form,
+            "seed": 1,
+        }
     ) == {
         "model": "claude",
         "max_tokens": 4096,

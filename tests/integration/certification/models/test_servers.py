@@ -109,6 +109,16 @@ def test_an_error_has_its_category_and_its_words(server, what, stream):
     assert words[:40] in str(caught.value)
 
 
+@pytest.mark.parametrize("content", [b'{"id": "1", "choices": []}', b"not even JSON"])
+def test_an_answer_in_place_of_a_stream_is_shown(content):
+    with (
+        sending(200, "application/json", content) as model,
+        pytest.raises(MalformedAnswerError, match="is not a stream") as caught,
+    ):
+        list(model.chat(HELLO))
+    assert content.decode() in str(caught.value)
+
+
 def test_an_error_within_a_stream_is_no_empty_answer():
     with (
         streaming(KEPT["openrouter"]["in_stream"]) as model,
