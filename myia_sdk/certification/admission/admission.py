@@ -40,12 +40,10 @@ from myia_sdk.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from myia_sdk.certification.admission.alignment import Live
     from myia_sdk.certification.data import ArtifactStore
     from myia_sdk.certification.data.datasets import Dataset
     from myia_sdk.certification.data.predictions import Predictions
-    from myia_sdk.certification.models.estimators import EstimatorModel
-    from myia_sdk.certification.models.files.onnx import OnnxGraph
-    from myia_sdk.certification.models.predictions import PredictionsModel
 
 
 #: Rows for which the stored copy of a model is asked too.
@@ -68,8 +66,9 @@ class Candidate:
         *,
         content: bytes = b"",
         estimator: Any = None,
-        live: EstimatorModel | OnnxGraph | PredictionsModel | None = None,
+        live: Live | None = None,
         name: str | None = None,
+        data: Dataset | None = None,
     ) -> None:
         self.reference = reference
         self.content = content
@@ -79,7 +78,7 @@ class Candidate:
         #: Whether the live model was itself read from the bytes.
         self.is_copy = False
         #: Data that came with it.
-        self.data: Dataset | None = None
+        self.data = data
 
     def stored(self, artifacts: ArtifactStore) -> ModelRef:
         """Store the bytes, if there are any, and return the reference."""
@@ -218,12 +217,11 @@ def _accept_baseline(
     candidate = accept_model(given, None, accepted, suite.kind)
     _require_fit(suite, candidate)
     if data is not None and not isinstance(data, DatasetRef):
+        from myia_sdk.certification.admission.alignment import settled
         from myia_sdk.certification.admission.validation import require_valid
 
-        is_recorded = candidate.reference is not None and (
-            candidate.reference.kind == "predictions"
-        )
-        require_valid(data, suite.kind, candidate.live, probe=not is_recorded)
+        settled(candidate.live, data)
+        require_valid(data, suite.kind, candidate.live)
     return candidate
 
 
@@ -324,13 +322,8 @@ def _accept_predictions(
         artifact="sha256:" + hashlib.sha256(content).hexdigest(),
         format="parquet",
     )
-    found = Candidate(
-        reference,
-        content=content,
-        live=PredictionsModel(answers, family),
-    )
-    found.data = given.dataset
-    return found
+    live = PredictionsModel(answers, family)
+    return Candidate(reference, content=content, live=live, data=given.dataset)
 
 
 def _accept_onnx(model: OnnxModel, name: str | None, wanted: str | None) -> Candidate:
@@ -476,18 +469,18 @@ def _fitted(
     data: Dataset, suite: Suite, candidate: Candidate, tell: Callable[[str], object]
 ) -> Dataset:
     """Bring the data into the shape that the model takes, and check them."""
-    from myia_sdk.certification.admission.alignment import aligned, class_notes
+    from myia_sdk.certification.admission.alignment import (
+        aligned,
+        class_notes,
+        settled,
+    )
     from myia_sdk.certification.admission.validation import require_valid
-    from myia_sdk.certification.models.files.onnx import OnnxGraph
-    from myia_sdk.certification.models.predictions import PredictionsModel
 
     notes: list[str] = []
-    is_recorded = isinstance(candidate.live, PredictionsModel)
-    if candidate.live is not None and not is_recorded:
+    if candidate.live is not None:
         data, notes = aligned(data, candidate.live)
-    if isinstance(candidate.live, OnnxGraph):
-        notes += candidate.live.settle(data.X)
-    require_valid(data, suite.kind, candidate.live, probe=not is_recorded)
+        notes += settled(candidate.live, data)
+    require_valid(data, suite.kind, candidate.live)
     if candidate.live is not None:
         notes += class_notes(data, candidate.live)
     for note in notes:

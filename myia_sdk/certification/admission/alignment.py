@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pandas as pd
 
 from myia_sdk.certification.data.features import Features
+from myia_sdk.certification.models.files.onnx import OnnxGraph
+from myia_sdk.certification.models.predictions import PredictionsModel
 from myia_sdk.errors import DatasetError, ModelRejectedError
 
 if TYPE_CHECKING:
     from myia_sdk.certification.data.datasets import Dataset
     from myia_sdk.certification.models.estimators import EstimatorModel
-    from myia_sdk.certification.models.files.onnx import OnnxGraph
-    from myia_sdk.certification.models.predictions import PredictionsModel
 
     Live: TypeAlias = EstimatorModel | OnnxGraph | PredictionsModel
 
@@ -43,11 +43,24 @@ def aligned(dataset: Dataset, model: Live) -> tuple[Dataset, list[str]]:
         A column is missing or unknown; the message names it.
     """
     notes: list[str] = []
+    if isinstance(model, PredictionsModel):
+        return dataset, notes
     train = dataset.train
     if train is not None:
         train = replace(train, X=_shaped(train.X, model, "the training data", notes))
     X = _shaped(dataset.X, model, "the dataset", notes)
     return replace(dataset, X=X, train=train), notes
+
+
+def settled(model: object, dataset: Dataset) -> list[str]:
+    """Let a graph find out by the data what it does not say of its outputs.
+
+    Returns
+    -------
+    list of str
+        A sentence for each thing that was found; none of other models.
+    """
+    return model.settle(dataset.X) if isinstance(model, OnnxGraph) else []
 
 
 def class_notes(dataset: Dataset, model: Live) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,9 @@ from myia_sdk.certification.models.predictions import PredictionsModel
 from myia_sdk.errors import DatasetError, ModelRejectedError
 
 if TYPE_CHECKING:
+    from myia_sdk.certification.admission.alignment import Live
     from myia_sdk.certification.data.datasets import Dataset
     from myia_sdk.certification.data.features import Features
-    from myia_sdk.certification.models.estimators import EstimatorModel
-    from myia_sdk.certification.models.files.onnx import OnnxGraph
-
-    Live: TypeAlias = EstimatorModel | OnnxGraph | PredictionsModel
 
 #: Fewer say nothing: ten right answers of ten leave an accuracy of 0.72 possible
 #: (Wilson's lower bound of 95 %).
@@ -77,7 +74,7 @@ def require_valid(
     _require_something(dataset, model)
     if model is not None:
         _require_known_classes(dataset, family, model)
-        if probe:
+        if probe and not isinstance(model, PredictionsModel):
             _require_predictions(dataset, model, family)
 
 

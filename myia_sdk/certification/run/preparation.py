@@ -66,12 +66,13 @@ def prepared_run(
                 f"Suite {suite.id!r} is for models of kind {suite.kind!r}, "
                 f"but the model is a {loaded.family}."
             )
+        baseline = _baseline_of(request, load)
         yield Run(
             request=request,
             suite=suite,
             model=loaded,
-            dataset=_dataset_of(request, suite, artifacts, loaded),
-            baseline=_baseline_of(request, load),
+            dataset=_dataset_of(request, suite, artifacts, (loaded, baseline)),
+            baseline=baseline,
             seed=_seed_of(request, suite),
             budget=_budget_of(request, suite),
             sample_log=SampleLog(hidden=(secrets or {}).values()),
@@ -142,7 +143,7 @@ def _dataset_of(
     request: CertificationRequest,
     suite: Suite,
     artifacts: ArtifactStore | None,
-    model: Model,
+    models: tuple[Model | None, ...],
 ) -> Dataset | None:
     """Read the data and check them again: a request may come from anywhere."""
     if request.dataset is None or artifacts is None:
@@ -153,12 +154,13 @@ def _dataset_of(
         )
     dataset = artifacts.get_dataset(request.dataset)
     if suite.kind not in ENDPOINT_FAMILIES:
+        from myia_sdk.certification.admission.alignment import settled
         from myia_sdk.certification.admission.validation import require_valid
 
-        tabular: Any = model
-        if hasattr(model, "settle"):
-            model.settle(dataset.X)
-        require_valid(dataset, suite.kind, tabular, probe=False)
+        tabular: Any = filter(None, models)
+        for model in tabular:
+            settled(model, dataset)
+            require_valid(dataset, suite.kind, model, probe=False)
     return dataset
 
 

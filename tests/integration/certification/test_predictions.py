@@ -128,8 +128,10 @@ def test_a_regressor(store):
     report, _ = certify(Predictions(truth, predicted, data=X[300:]), store)
     assert report.suite_id == "regressor-baseline"
     found = outcomes(report)
-    assert found["performance"] is not Outcome.SKIPPED
-    assert found["regression-slices" if "regression-slices" in found else "slices"]
+    for measured in ("performance", "systematic-error", "slices"):
+        assert found[measured] is not Outcome.SKIPPED
+    for asking in ("noise-robustness", "determinism", "latency"):
+        assert found[asking] is Outcome.SKIPPED
     assert Outcome.ERROR not in found.values()
     alone, _ = certify(Predictions(truth, predicted), store)
     assert alone.check("performance").value == report.check("performance").value
@@ -153,7 +155,7 @@ def test_whole_numbers_are_what_the_suite_is_for(store):
 def test_a_baseline_of_predictions_is_compared_row_by_row(cancer, store):
     model, X, y = cancer
     worse = np.where(np.arange(len(y)) % 5, model.predict(X), 1 - y)
-    report, _ = certify(
+    report, request = certify(
         Predictions(y, model.predict(X)),
         store,
         parameters={"baseline": Predictions(y, worse)},
@@ -163,6 +165,11 @@ def test_a_baseline_of_predictions_is_compared_row_by_row(cancer, store):
     assert record.details["baseline"] == pytest.approx(
         balanced_accuracy_score(y, worse)
     )
+    # A request may come from anywhere: the worker counts the baseline's answers too.
+    few = store.put_bytes(Predictions(y[:9], worse[:9]).answers.to_bytes())
+    forged = request.parameters["baseline"] | {"artifact": few}
+    with pytest.raises(DatasetError, match="9 predictions for"):
+        run_suite(replace(request, parameters={"baseline": forged}), artifacts=store)
     # A model may be compared with predictions, and the other way round.
     request = build_request(
         model,

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -137,6 +138,29 @@ def test_scores_become_probabilities_whatever_they_are(case, store):
     # A logistic regression is calibrated; its logits taken as they are would not be.
     if kind != "shares":
         assert report.check("calibration").outcome is Outcome.PASSED
+
+
+def test_a_baseline_is_read_as_the_model_is(store):
+    """Its logits become probabilities too: against itself a model gains nothing."""
+    content, model = linear()
+    parameters = at_any_speed() | {"baseline": OnnxModel(content)}
+    options = {"dataset": IRIS, "artifacts": store, "parameters": parameters}
+    request = build_request(model, **options)
+    record = run_suite(request, artifacts=store).check("beats-baseline")
+    assert record.details["metric"] == "roc_auc"
+    assert record.details["baseline"] == pytest.approx(record.details["model"])
+    # Scores of one class against the rest rank rows otherwise than their shares do.
+    rest, _ = linear(ends=("Sigmoid",))
+    parameters["baseline"] = OnnxModel(rest)
+    record = run_suite(build_request(model, **options), artifacts=store).check(
+        "beats-baseline"
+    )
+    graph = OnnxGraph(rest)
+    graph.settle(IRIS[0])
+    assert record.details["baseline"] == pytest.approx(
+        roc_auc_score(IRIS[1], graph.predict_proba(IRIS[0]), multi_class="ovr"),
+        abs=1e-9,
+    )
 
 
 def test_what_is_given_is_not_told_from_the_answers(store):
