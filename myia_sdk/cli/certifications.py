@@ -66,7 +66,7 @@ def submit(  # noqa: PLR0917 -- typer makes options of them
             Submissions(client.connection, warn=False).submit(
                 model,
                 suite=suite,
-                dataset=None if data is None else read_table(data, target),
+                dataset=table_of(data, target),
                 region=one or None,
                 name=name,
                 priority=priority,
@@ -146,29 +146,18 @@ def _report_of(job: str) -> Report:
         fail(f"{job!r} cannot be read as a report: {error}")
 
 
-def read_table(path: Path, target: str | None) -> object:
-    """Return features and target of a file, for ``dataset=``.
+def table_of(path: Path | None, target: str | None) -> tuple[str, str] | None:
+    """Return a file and its target as ``dataset=`` takes them.
 
     Raises
     ------
     DatasetError
-        The file cannot be read, or lacks the target.
+        There is a file, but no target.
     """
-    import pandas as pd
-
-    suffix = path.suffix.lower()
-    if suffix not in {".csv", ".parquet"} or target is None:
+    if path is None:
+        return None
+    if target is None:
         raise DatasetError(
-            f"The data are {str(path)!r} with target {target!r}; give a .csv or "
-            ".parquet file and --target COLUMN."
+            f"The data are {str(path)!r} without a target; give --target COLUMN."
         )
-    try:
-        frame = pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{str(path)!r} cannot be read: {error}") from error
-    if target not in frame.columns:
-        raise DatasetError(
-            f"{str(path)!r} has no column {target!r}; it has "
-            f"{', '.join(map(str, frame.columns))}."
-        )
-    return frame.drop(columns=target), frame[target]
+    return str(path), target

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from myia_sdk.cli.app import Json, console, fail, open_client, show_frame
-from myia_sdk.cli.certifications import read_table
+from myia_sdk.cli.certifications import table_of
 
 if TYPE_CHECKING:
     from myia_sdk.client import Batch
@@ -43,7 +43,7 @@ def register(  # noqa: PLR0917 -- typer makes options of them
             model,
             regions=region or (),
             suite=suite,
-            dataset=None if data is None else read_table(data, target),
+            dataset=table_of(data, target),
         )
 
 

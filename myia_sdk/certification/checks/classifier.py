@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 
 import numpy as np
@@ -103,10 +102,9 @@ def performance(context: CheckContext) -> Measurement:
         has_scores = classifier_of(context).has_probabilities
         metric = "roc_auc" if has_scores else "balanced_accuracy"
     estimate = _measure(context, metric)
-    others = {
-        name: float(found(_confusion(context))[0])
-        for name, found in LABEL_METRICS.items()
-    }
+    labels = Labels.of(data_of(context).truth, predictions(context))
+    confusion = labels.confusion(np.ones((1, data_of(context).rows)))
+    others = {name: float(found(confusion)[0]) for name, found in LABEL_METRICS.items()}
     return Measurement(
         value=estimate.value,
         ci=estimate.interval,
@@ -119,23 +117,29 @@ def performance(context: CheckContext) -> Measurement:
             "A wide interval narrows with more test data.",
             "Compare with the score on the training data.",
         ),
-        details={"metric": metric, **others, "classes": _by_class(context)},
+        details={
+            "metric": metric,
+            **others,
+            "classes": _by_class(labels, confusion[0]),
+        },
     )
 
 
-def _by_class(context: CheckContext) -> dict[str, dict[str, float]]:
-    """Recall and precision of each class, by its label; NaN where it never occurs."""
-    truth, predicted = data_of(context).truth, predictions(context)
-    found = {}
-    for label in np.unique(truth)[:_SHOWN_CLASSES].tolist():
-        is_true, is_predicted = truth == label, predicted == label
-        hits = float((is_true & is_predicted).sum())
-        found[str(label)] = {
-            "rows": int(is_true.sum()),
-            "recall": hits / is_true.sum(),
-            "precision": hits / is_predicted.sum() if is_predicted.any() else math.nan,
+def _by_class(labels: Labels, confusion: np.ndarray) -> dict[str, dict[str, float]]:
+    """Recall and precision of each class of the data, by its label."""
+    hits, rows = np.diag(confusion), confusion.sum(axis=1)
+    recalls = hits / np.maximum(rows, 1)
+    # NaN where the class is never predicted.
+    answers = confusion.sum(axis=0)
+    precisions = np.where(answers > 0, hits / np.maximum(answers, 1), np.nan)
+    return {
+        str(labels.classes[place]): {
+            "rows": int(rows[place]),
+            "recall": float(recalls[place]),
+            "precision": float(precisions[place]),
         }
-    return found
+        for place in np.flatnonzero(rows)[:_SHOWN_CLASSES]
+    }
 
 
 def _measure(context: CheckContext, metric: str) -> Estimate:
@@ -150,11 +154,6 @@ def _measure(context: CheckContext, metric: str) -> Estimate:
         hits = int((predictions(context) == truth).sum())
         return Estimate(estimate.value, wilson_interval(hits, len(truth)))
     return estimate
-
-
-def _confusion(context: CheckContext) -> np.ndarray:
-    truth = data_of(context).truth
-    return Labels.of(truth, predictions(context)).confusion(np.ones((1, len(truth))))
 
 
 @check(

@@ -31,7 +31,7 @@ from myia_sdk.certification.request import DatasetRef
 from myia_sdk.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 _METADATA_KEY = b"myia"
 _TARGET = "target"
@@ -92,16 +92,17 @@ def read_dataset(reference: DatasetRef, store: Store) -> Dataset:
 def _write_mapped(dataset: Dataset, store: Store) -> tuple[str, str | None]:
     """Store a table that is on disk, batch by batch."""
     table: MappedTable = dataset.X
-    _require_unique(list(table.columns))
-    names = pd.DataFrame(columns=table.columns)
+    names = list(table.columns)
+    _require_unique(names)
     columns, target, extra = {}, None, {}
     if dataset.y is not None:
         target = _free_name(dataset.target or _TARGET, names)
         columns[target] = np.asarray(dataset.y)
     for name, values in dataset.sensitive.items():
-        if name not in names.columns:
-            extra[name] = _free_name(name, names.assign(**{target or "": []}))
-            columns[extra[name]] = np.asarray(values)
+        given = np.asarray(values)
+        if name not in names or not _is_same(table.column(names.index(name)), given):
+            extra[name] = _free_name(name, [*names, *columns])
+            columns[extra[name]] = given
     marks = {"container": "frame", "target": target, "extra": extra}
     with tempfile.TemporaryDirectory(prefix="myia-dataset-") as folder:
         path = Path(folder, "dataset.parquet")
@@ -110,7 +111,7 @@ def _write_mapped(dataset: Dataset, store: Store) -> tuple[str, str | None]:
 
 
 def _read_mapped(reference: DatasetRef, store: Store) -> Dataset | None:
-    """Return a large table as it is on disk; ``None`` when it is none."""
+    """Read a large file by way of the disk; ``None`` when it is none, or no frame."""
     if store.size(reference.artifact) <= _MAPPED_FROM:
         return None
     path = store.local_path(reference.artifact)
@@ -124,13 +125,12 @@ def _read_mapped(reference: DatasetRef, store: Store) -> Dataset | None:
         raise DatasetError(
             f"The dataset is not a readable Parquet file: {exc}"
         ) from exc
-    if table.nbytes <= SMALL_BYTES:
-        return None
     names, extra = list(table.columns), marks.get("extra", {})
     target = reference.target or marks.get("target")
     dropped = {target, *extra.values()}
+    kept = table.select([at for at, name in enumerate(names) if name not in dropped])
     return Dataset(
-        X=table.select([at for at, name in enumerate(names) if name not in dropped]),
+        X=kept.frame() if kept.nbytes <= SMALL_BYTES else kept,
         y=None if target is None else table.column(_place(names, target)),
         sensitive={
             name: table.column(_place(names, extra.get(name, name)))
@@ -149,12 +149,12 @@ def to_parquet(dataset: Dataset) -> tuple[bytes, str | None]:
     target = None
     columns: dict[str, Any] = {}
     if dataset.y is not None:
-        target = _free_name(dataset.target or _name_of(dataset.y), frame)
+        target = _free_name(dataset.target or _name_of(dataset.y), frame.columns)
         columns[target] = pd.Series(np.asarray(dataset.y), index=frame.index)
     extra = {}
     for name, values in dataset.sensitive.items():
         if not _is_feature(frame, name, values):
-            stored = _free_name(name, frame.assign(**columns))
+            stored = _free_name(name, [*frame.columns, *columns])
             extra[name] = stored
             columns[stored] = pd.Series(np.asarray(values), index=frame.index)
     table = _table(frame.assign(**columns) if columns else frame)
@@ -281,7 +281,11 @@ def _place(names: list[Any], wanted: str) -> int:
 def _is_feature(frame: pd.DataFrame, name: str, values: object) -> bool:
     if name not in frame.columns:
         return False
-    return bool(frame[name].equals(pd.Series(np.asarray(values), index=frame.index)))
+    return _is_same(frame[name].to_numpy(), np.asarray(values))
+
+
+def _is_same(one: np.ndarray, other: np.ndarray) -> bool:
+    return pd.Series(one).equals(pd.Series(other))
 
 
 def _require_unique(names: list[str]) -> None:
@@ -293,9 +297,9 @@ def _require_unique(names: list[str]) -> None:
         )
 
 
-def _free_name(wanted: str, frame: pd.DataFrame) -> str:
+def _free_name(wanted: str, taken: Collection[object]) -> str:
     name = wanted
-    while name in frame.columns:
+    while name in taken:
         name = f"_{name}"
     return name
 

@@ -34,19 +34,11 @@ _BLOCK_BYTES = 16 << 20
 _WIDER = {"null": pa.float64(), "int64": pa.float64()}
 _MOST_PASSES = 100
 _COLUMN = re.compile(r"In CSV column #(\d+)")
-#: As pandas reads them, beside Arrow's own.
+#: What ``pandas.read_csv`` takes for missing, as its documentation lists it.
 _MISSING = [
-    "",
-    "#N/A",
-    "<NA>",
-    "N/A",
-    "NA",
-    "NULL",
-    "NaN",
-    "None",
-    "n/a",
-    "nan",
-    "null",
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan"),
+    *("1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None"),
+    *("n/a", "nan", "null"),
 ]
 
 
@@ -206,7 +198,7 @@ def _parquet_batches(
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string))
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _one_chunk(rows: pa.Table, name: str) -> pa.Array:

@@ -30,7 +30,13 @@ class Labels:
 
     truth: np.ndarray
     predicted: np.ndarray
-    count: int
+    #: The classes, in the order of the positions.
+    classes: tuple[object, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
 
     @classmethod
     def of(cls, truth: np.ndarray, predicted: np.ndarray) -> Labels:
@@ -40,7 +46,7 @@ class Labels:
         return cls(
             np.array([place[label] for label in truth.tolist()]),
             np.array([place[label] for label in predicted.tolist()]),
-            len(classes),
+            tuple(classes),
         )
 
     def confusion(self, weights: np.ndarray) -> np.ndarray:

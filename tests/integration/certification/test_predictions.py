@@ -11,7 +11,12 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score, recall_score, roc_auc_score
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -103,6 +108,11 @@ def test_a_classifier_is_measured_as_with_its_model(cancer, store):
     assert [details["classes"][label]["recall"] for label in "01"] == pytest.approx(
         recalls.tolist()
     )
+    precisions = precision_score(y, model.predict(X), average=None)
+    assert [details["classes"][label]["precision"] for label in "01"] == pytest.approx(
+        precisions.tolist()
+    )
+    assert details["classes"]["0"]["rows"] == (y == 0).sum()
     assert "No model was seen" in " ".join(report.reasons)
     assert report.resolved["model_seen"] is False
     assert request.model.artifact == answers.digest
@@ -297,6 +307,14 @@ def test_the_same_predictions_have_the_same_digest(cancer):
     assert one.digest == Predictions(y, model.predict(X), data=X).digest
     assert one.digest != Predictions(y, 1 - model.predict(X)).digest
     assert one.rows == len(y)
+
+
+def test_a_class_that_is_never_predicted_has_no_precision(store):
+    truth = ["a", "b", "c"] * 20
+    report, _ = certify(Predictions(truth, ["a", "b", "b"] * 20), store)
+    classes = report.check("performance").details["classes"]
+    assert classes["c"] == {"rows": 20, "recall": 0.0, "precision": None}
+    assert classes["b"] == {"rows": 20, "recall": 1.0, "precision": 0.5}
 
 
 def test_a_failed_verdict_is_possible(store):

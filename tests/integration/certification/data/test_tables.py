@@ -113,12 +113,22 @@ def test_a_gap_makes_all_parts_of_a_column_alike(tmp_path):
     assert np.isnan(table.column(1)[-1])
 
 
+#: As the documentation of ``pandas.read_csv`` lists them.
+WORDS_FOR_NOTHING = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan"),
+    *("1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None"),
+    *("n/a", "nan", "null"),
+)
 CSV = {
     "late fractions": "a,b\n" + "1,x\n" * 3_000 + "1.5,y\n",
     "late texts": "a,b\n" + "1,2\n" * 3_000 + "two,3\n",
     "late numbers": "a,b\n" + ",1\n" * 3_000 + "7,1\n",
     "nothing": "a,b\n" + ",1\n" * 3_000,
     "gaps": "a,b\n" + "1,x\n,\nNA,None\n" * 900,
+    "all words for nothing": "a,b\n"
+    + "".join(f"{word},1\n" for word in (*WORDS_FOR_NOTHING, "x")) * 90,
+    "numbers among them": "a,b\n"
+    + "".join(f"{word},1\n" for word in (*WORDS_FOR_NOTHING, "2")) * 90,
     "truths": "a,b\n" + "True,1\nFalse,2\n" * 900,
     "truths with gaps": "a,b\n" + "True,1\n,2\n" * 900,
     "days": "a,b\n" + "2024-01-31,1\n" * 900,
@@ -251,6 +261,28 @@ def test_a_refused_value_is_named_in_a_file_too(frame, store, tmp_path):
     with pytest.raises(DatasetError, match=r"no column 'price'.*size, rooms, label"):
         build_request(model, dataset=(path, "price"), artifacts=store)
     assert not list((tmp_path / "artifacts").rglob("sha256/*/*"))
+
+
+@pytest.mark.usefixtures("on_disk")
+def test_groups_that_are_called_like_a_column_are_those_that_were_given(
+    frame, store, tmp_path
+):
+    path = tmp_path / "houses.parquet"
+    frame.to_parquet(path)
+    other = np.array(["even", "odd"])[np.arange(ROWS) % 2]
+    data = Dataset.of(
+        {"X": path, "y": "label", "sensitive": {"town": other, "label": other}}
+    )
+    found = store.get_dataset(store.put_dataset(data))
+    assert found.sensitive["town"].tolist() == other.tolist()
+    assert found.sensitive["label"].tolist() == other.tolist()
+    assert found.truth.tolist() == frame["label"].tolist()
+    assert list(found.X.columns) == list(frame.columns[:-1])
+    same = Dataset.of({"X": path, "y": "label", "sensitive": ["town"]})
+    found = store.get_dataset(store.put_dataset(same))
+    assert pd.Series(found.sensitive["town"]).equals(
+        pd.Series(frame["town"].to_numpy())
+    )
 
 
 def test_small_files_are_frames(frame, tmp_path):
