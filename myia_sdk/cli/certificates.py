@@ -119,6 +119,8 @@ def verify(
     )
     if found.is_development:
         console.print("It was signed with a development key.")
+    if not document.is_model_seen:
+        console.print("It is about predictions as they were given: no model was seen.")
     if document.descriptor is not None:
         console.print("It is about the model described as:", document.descriptor)
     if not found.is_subject_checked:

@@ -86,6 +86,11 @@ class Claims:
         return self.extension.get("assuranceLevel") == "development"
 
     @property
+    def is_model_seen(self) -> bool:
+        """Whether the model was asked; of predictions alone it was not."""
+        return self.extension.get("modelSeen") is not False
+
+    @property
     def extension(self) -> Mapping[str, object]:
         """The extension object of the predicate, empty when there is none."""
         extension = self._predicate().get(EXTENSION)

@@ -205,7 +205,7 @@ class Predictions:
         written.write_bytes(self.answers.to_bytes())
         return written
 
-    def told_family(self, wanted: str | None) -> str:
+    def told_family(self, wanted: str | None = None) -> str:
         """Return the family, if the values allow the one that is wanted that one."""
         if self.y_proba is not None:
             return "classifier"

@@ -62,15 +62,15 @@ def load(reference: ModelRef, surroundings: Surroundings) -> BedrockChat:
         **_credentials(reference, surroundings.secrets),
     )
 
+    address = reference.url_in(surroundings.region)
+
     def create(timeout: float) -> Any:
         config = Config(
             retries={"total_max_attempts": 1},
             read_timeout=timeout,
             connect_timeout=min(timeout, _CONNECT_TIMEOUT),
         )
-        return session.client(
-            "bedrock-runtime", endpoint_url=reference.url, config=config
-        )
+        return session.client("bedrock-runtime", endpoint_url=address, config=config)
 
     parameters: Any = reference.options.get("parameters")
     return BedrockChat(

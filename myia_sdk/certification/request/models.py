@@ -22,25 +22,7 @@ _OF_REFERENCE = frozenset(item.name for item in fields(ModelRef))
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """What all models that are asked over a network have.
-
-    Parameters
-    ----------
-    model : str
-        Name by which the endpoint knows the model.
-    secret : str, optional
-        Where the worker finds the credential, ``"env:OPENAI_API_KEY"``; never the
-        credential itself.
-    name : str, optional
-        How reports call it; ``model`` if not given.
-    region : str, optional
-        Where it is asked if the submission names no region.
-    region_urls : mapping of str to str, optional
-        The address in each region.
-    prices : mapping, optional
-        ``{"prompt": ..., "completion": ...}``, per million tokens, in any currency;
-        needed for a limit of the cost.
-    """
+    """What all models that are asked over a network have; see `ChatModel`."""
 
     kind: ClassVar[str]
 
@@ -108,7 +90,8 @@ class ChatModel(_OverHTTP):
     region_urls : mapping of str to str, optional
         The address in each region.
     vendor : str, optional
-        Chooses the suite of a vendor's own checks: ``"anthropic"``, ``"cohere"``, ...
+        Whose model it is: ``"anthropic"``, ``"cohere"``, ... The checks of a suite such
+        as ``vendor-cohere`` are skipped for models of others.
     abilities : sequence of str, optional
         What it is promised to do, and fails for not doing, where others are skipped:
         ``json_schema logprobs max_tokens n seed stop temperature tools``.

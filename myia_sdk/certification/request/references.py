@@ -94,7 +94,8 @@ class ModelRef:
     #: Import path of a factory on the worker, ``"package.module:function"``.
     factory: str | None = None
     region: str | None = None
-    #: Vendor of a chat model, chooses the vendor checks.
+    #: Whose chat model it is: what only that vendor's models are asked for is skipped
+    #: for those of others.
     vendor: str | None = None
     #: Further options of the adapter, JSON only; the classes for each kind, such as
     #: `ChatModel`, say which there are.

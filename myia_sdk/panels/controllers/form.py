@@ -42,7 +42,8 @@ REGIONS = (
 )
 #: Greatest price or cost taken, in any currency: more is a slip of the keyboard.
 AMOUNT_LIMIT = 1_000_000.0
-#: Choice that leaves the suite to what the model turns out to be.
+#: Choice that leaves the suite to what the model turns out to be; no suite can be
+#: called so.
 BASELINE = "baseline:"
 #: Choice of a suite that stands for a file of one's own; no suite can be called so.
 OWN_SUITE = "file:"
@@ -304,7 +305,8 @@ class SubmitForm(Controller):
                 self._choose()
             if field in {"source", "model"}:
                 self._take_suite()
-            if field == "source" and value == "file":
+            is_own = self.values.suite == OWN_SUITE
+            if field == "source" and value == "file" and not is_own:
                 # What a file holds is known when it is read.
                 self.values = self.values._replace(suite=BASELINE)
             if field == "kind":

@@ -200,6 +200,7 @@ def test_the_certificate_is_about_the_predictions_and_says_so(cancer, store, tmp
     (subject,) = certificate.subjects
     assert (subject.name, "sha256:" + subject.sha256) == ("night run", answers.digest)
     assert certificate.extension["modelSeen"] is False
+    assert not certificate.is_model_seen
     path = answers.save(tmp_path / "answers.parquet")
     found = certificate.verify([signer.public_key], Subject.of_path(path))
     assert found.is_certified
@@ -214,6 +215,7 @@ def test_the_certificate_is_about_the_predictions_and_says_so(cancer, store, tmp
         run_suite(with_model, artifacts=store), job_id="2", signer=signer
     )
     assert "modelSeen" not in seen.extension
+    assert seen.is_model_seen
     assert request.to_record()["model"]["kind"] == "predictions"
 
 

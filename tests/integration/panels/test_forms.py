@@ -295,6 +295,9 @@ def test_a_file_gets_the_baseline_of_what_it_turns_out_to_be(
     assert any("regressor-baseline" in note for note in form.controller.notes)
     choose(form, "source", "endpoint")
     assert form.controller.suite().id == "chat-baseline"
+    choose(form, "suite", "file:")
+    choose(form, "source", "file")
+    assert form.fields["suite"].control.value == "file:"
 
 
 def test_a_suite_of_ones_own_is_shown_told_of_and_submitted(form, client, tmp_path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
 
 from myia_sdk.certification.checks import Outcome
@@ -12,7 +14,7 @@ from myia_sdk.certification.diagnosis import ErrorCategory, diagnose
 from myia_sdk.certification.models.bedrock import BedrockChat, converse_request
 from myia_sdk.certification.report import run_suite
 from myia_sdk.certification.request import CertificationRequest, ModelRef
-from myia_sdk.errors import ConfigurationError
+from myia_sdk.errors import ConfigurationError, InvalidRequestError
 
 MODEL_ID = "amazon.nova-lite-v1:0"
 SECRETS = {"env:AWS_KEYS": "AKIAEXAMPLE:secret-example"}
@@ -49,6 +51,21 @@ def test_converse_gives_real_text_usage_and_an_end(reference, open_model, stream
     assert reasons[0] in {"stop", "length"}
     assert (len(events) > 2) is stream
     assert model.describe()["aws_region"] == "us-east-1"
+
+
+@pytest.mark.chat
+def test_each_region_has_its_own_address(reference, open_model, bedrock_server):
+    away = "http://127.0.0.1:9"
+    urls = {"us-east-1": bedrock_server, "eu-west-1": away}
+    many = replace(reference, url=None, options={"region_urls": urls})
+    hello = [{"role": "user", "content": "Say hello."}]
+    near = open_model(many, secrets=SECRETS, region="us-east-1")
+    assert list(near.chat(hello, {"max_tokens": 4}, stream=False, timeout=120))
+    far = open_model(many, secrets=SECRETS, region="eu-west-1")
+    with pytest.raises(EndpointConnectionError, match=away):
+        list(far.chat(hello, {"max_tokens": 4}, stream=False, timeout=5))
+    with pytest.raises(InvalidRequestError, match="no endpoint in region 'sa-east-1'"):
+        open_model(many, secrets=SECRETS, region="sa-east-1")
 
 
 @pytest.mark.chat
