@@ -17,7 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from typer.testing import CliRunner
 
-from myia_sdk import Client, Settings
+from myia_sdk import Client, Predictions, Settings
+from myia_sdk.certification import ArtifactStore, Certificate, build_request, run_suite
+from myia_sdk.certification.certificate.signing import Signer
 from myia_sdk.cli.__main__ import app
 from myia_sdk.cli.app import console
 from tests.conftest import free_port
@@ -274,6 +276,41 @@ def test_version_and_reader_that_leaves(environment):
             check=False,
         ).stderr
     assert said == {"| head -1": "", "> /dev/full": "myia: No space left on device\n"}
+
+
+def test_a_certificate_of_predictions_says_that_no_model_was_seen(
+    environment, tmp_path
+):
+    truth = ["dear", "cheap"] * 50
+    answers = Predictions(truth, truth)
+    artifacts = ArtifactStore(tmp_path / "artifacts")
+    report = run_suite(
+        build_request(answers, artifacts=artifacts, tell=print), artifacts=artifacts
+    )
+    signer = Signer.load(None, tmp_path)
+    certificate = Certificate.issue(report, job_id="1", signer=signer)
+    path = tmp_path / "certificate.json"
+    path.write_text(certificate.to_json())
+    subject = answers.save(tmp_path / "answers.parquet")
+    command = ("verify", str(path), "--subject", str(subject))
+    verified = myia(*command, environment=environment)
+    assert verified.returncode == 0, verified.stderr
+    assert "Valid: certified" in verified.stdout
+    assert "no model was seen" in verified.stdout
+
+
+def test_data_need_their_target(environment, files):
+    model, data = files
+    for options, text in (
+        ((), "give --target COLUMN"),
+        (("--target", "price"), "no column 'price'"),
+    ):
+        refused = myia(
+            "submit", str(model), "--data", str(data), *options, environment=environment
+        )
+        assert refused.returncode == 1
+        assert text in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
 
 
 def test_pause_is_shown_and_lifted(environment):
