@@ -360,6 +360,14 @@ class WrongSubjectError(CertificateError):
     """The certificate is about another model than the one presented."""
 
 
+class WrongSuiteError(CertificateError):
+    """The certificate is by other rules than the suite that is demanded."""
+
+
+class LowAssuranceError(CertificateError):
+    """Less was measured for the certificate than is demanded."""
+
+
 class CertificateExpiredError(CertificateError):
     """The certificate is not valid at this time, or carries no validity."""
 

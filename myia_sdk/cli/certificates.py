@@ -13,6 +13,9 @@ from myia_sdk.cli.app import Json, console, open_client, show_frame
 from myia_sdk.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from myia_sdk.certification.certificate import Certificate
     from myia_sdk.certification.certificate.keys import KeyInfo
 
 #: Revocation list of this machine, in MYIA_HOME; `myia verify` looks into it.
@@ -94,6 +97,14 @@ def verify(
         Path | None,
         typer.Option(help="Revocation list; else that of MYIA_HOME.", exists=True),
     ] = None,
+    suite: Annotated[
+        str | None,
+        typer.Option(help="NAME@VERSION of the only suite that does, to the letter."),
+    ] = None,
+    min_level: Annotated[
+        int | None,
+        typer.Option(help="Least level of assurance that does.", min=1, max=3),
+    ] = None,
 ) -> None:
     """Verify a certificate: signature, subject, validity, revocation, verdict."""
     from myia_sdk.certification.certificate import (
@@ -111,12 +122,16 @@ def verify(
         keys or trusted_keys(home),
         None if subject is None else Subject.of_path(subject),
         revoked=RevocationList.load(revoked or home / REVOCATIONS),
+        suite=suite,
+        min_level=min_level,
     )
     console.print(
         f"Valid: {found.verdict}, issued {found.issued_at:%Y-%m-%d %H:%M} UTC, "
         f"expires {found.expires_at:%Y-%m-%d %H:%M} UTC, key {found.key.key_id[:16]}.",
         highlight=False,
     )
+    for line in _about_rules(document):
+        console.print(line, highlight=False)
     if found.is_development:
         console.print("It was signed with a development key.")
     if not document.is_model_seen:
@@ -125,6 +140,27 @@ def verify(
         console.print("It is about the model described as:", document.descriptor)
     if not found.is_subject_checked:
         console.print("Which model it is about was not checked; give --subject FILE.")
+
+
+def _about_rules(document: Certificate) -> Iterator[str]:
+    """Say by whose rules it was certified, and how much they measured."""
+    from myia_sdk.certification.report.rendering.wording import ORIGINS
+
+    if document.level is None or document.coverage is None:
+        yield (
+            f"By the old rules of {document.suite}, which certified by the score and "
+            "say nothing of how much was measured."
+        )
+        return
+    origin = ORIGINS.get(document.suite_origin or "", "rules of unknown origin")
+    yield f"By {document.suite}: {origin}."
+    yield (
+        f"Measured was {document.coverage:.0%} of it, assurance level "
+        f"{document.level} of 3."
+    )
+    submitter = document.extension.get("submittedBy")
+    if isinstance(submitter, str):
+        yield f"Submitted by {submitter}, as they say."
 
 
 def revoke(

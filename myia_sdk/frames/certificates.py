@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from myia_sdk.frames.columns import FLAG, NUMBER, TEXT, TIME, Column, build_frame
+from myia_sdk.frames.columns import (
+    FLAG,
+    INTEGER,
+    NUMBER,
+    TEXT,
+    TIME,
+    Column,
+    build_frame,
+)
 from myia_sdk.frames.jobs import RATINGS, VERDICTS
 
 if TYPE_CHECKING:
@@ -41,7 +49,10 @@ CERTIFICATE_COLUMNS: tuple[Column, ...] = (
     Column("verdict", VERDICTS, _entry("verdict"), "what it states"),
     Column("score", NUMBER, _entry("score"), "score, 0 to 100"),
     Column("rating", RATINGS, _entry("rating"), "rating"),
-    Column("error_category", TEXT, _entry("category"), "most severe category"),
+    Column("coverage", NUMBER, _entry("coverage"), "share of the suite measured"),
+    Column("level", INTEGER, _entry("level"), "level of assurance, 1 to 3"),
+    Column("suite_origin", TEXT, _entry("suite_origin"), "official, changed or own"),
+    Column("error_category", TEXT, _entry("category"), "why not certified"),
     Column("issued_at", TIME, _moment("issued_at"), "when it was signed"),
     Column("expires_at", TIME, _moment("expires_at"), "when it stops to count"),
     Column(

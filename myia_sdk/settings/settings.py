@@ -39,6 +39,8 @@ from myia_sdk.settings.variables import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from myia_sdk.certification.suites.rules import Allowed
+
     from pydantic.fields import FieldInfo
 
     from myia_sdk.queue.wire import ConnectionOptions
@@ -265,6 +267,11 @@ class Settings(BaseSettings):
         "Packages beside scikit-learn whose types workers accept in models.",
         "names of packages as they are imported, separated by commas",
     )
+    myia_suites: str | None = option(
+        None,
+        "Suites that workers certify by; default: all.",
+        "name@version=sha256:digest, separated by commas; myia suite prints them",
+    )
     myia_submitter: str | None = option(
         None,
         "Who submits, shown with each job; default: the login name.",
@@ -341,6 +348,15 @@ class Settings(BaseSettings):
             raise ValueError
         return value
 
+    @field_validator("myia_suites")
+    @classmethod
+    def _check_suites(cls, value: str | None) -> str | None:
+        if value:
+            from myia_sdk.certification.suites.rules import Allowed
+
+            Allowed.parse(value)
+        return value
+
     @model_validator(mode="after")
     def _check_cluster_prefix(self) -> Settings:
         prefix = self.bull_queue_prefix
@@ -365,6 +381,13 @@ class Settings(BaseSettings):
     def trusted_packages(self) -> tuple[str, ...]:
         """Packages whose types workers accept in models."""
         return _listed(self.myia_trusted_packages)
+
+    @property
+    def suites(self) -> Allowed:
+        """Suites that workers certify by."""
+        from myia_sdk.certification.suites.rules import Allowed
+
+        return Allowed.parse(self.myia_suites)
 
     @property
     def artifacts_url(self) -> str:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from myia_sdk.certification.request import CertificationRequest
+    from myia_sdk.certification.suites.rules import Rules
     from myia_sdk.queue.consumer import BullConsumer
     from myia_sdk.queue.jobs import Job
 
@@ -143,6 +145,10 @@ class Finisher:
             "MYIA_TRUSTED_PACKAGES": ",".join(settings.trusted_packages),
         }
         data = job.data if isinstance(job.data, dict) else {}
+        if settings.myia_suites:
+            from myia_sdk.certification.request import CertificationRequest
+
+            self._rules(CertificationRequest.from_record(data))
         model = data.get("model")
         if not isinstance(model, dict):
             return environment
@@ -188,7 +194,8 @@ class Finisher:
 
         settings = self._settings
         report = Report.from_record(value)
-        report.require_answers(CertificationRequest.from_record(job.data))
+        request = CertificationRequest.from_record(job.data)
+        report.require_answers(request, self._rules(request))
         store = CertificateStore(
             self._huey.store, ArtifactStore(settings.artifacts_url)
         )
@@ -200,6 +207,7 @@ class Finisher:
         certificate = Certificate.issue(
             report,
             job_id=job.id,
+            submitter=job.labels.get("submitter"),
             signer=Signer.load(settings.myia_signing_key, settings.myia_home),
             valid_for=timedelta(days=settings.certification_validity_days),
         )
@@ -213,6 +221,21 @@ class Finisher:
             labels["category"] = report.error_category
         record = replace(report, certificate=certificate.to_record()).to_record()
         return Finished(record, labels)
+
+
+    def _rules(self, request: CertificationRequest) -> Rules:
+        """Return what a request is judged by; only what this worker may sign.
+
+        Raises
+        ------
+        SuiteError
+            ``MYIA_SUITES`` does not list the suite.
+        """
+        from myia_sdk.certification.suites.rules import Rules
+
+        rules = Rules.of(request, self._settings.plugins)
+        self._settings.suites.require(rules.suite)
+        return rules
 
 
 def _secret(name: str) -> str:

@@ -22,8 +22,10 @@ from myia_sdk.certification.certificate.statement import PAYLOAD_TYPE, build_sta
 from myia_sdk.certification.certificate.subjects import Subject
 from myia_sdk.certification.certificate.verification import (
     Verification,
+    require_level,
     require_predicate,
     require_subject,
+    require_suite,
     require_unrevoked,
     require_validity,
 )
@@ -61,6 +63,7 @@ class Certificate(Claims):
         *,
         job_id: str,
         signer: Signer,
+        submitter: str | None = None,
         valid_for: timedelta = DEFAULT_VALIDITY,
         now: datetime | None = None,
     ) -> Self:
@@ -76,6 +79,8 @@ class Certificate(Claims):
             The job that produced the report.
         signer : Signer
             Holds the signing key.
+        submitter : str, optional
+            Who asked for it, as they called themselves.
         valid_for : timedelta, optional
             Seven days, as in the original system. Warnings and failures expire too.
         now : datetime, optional
@@ -94,6 +99,7 @@ class Certificate(Claims):
             report,
             subject or Subject.of_report(report),
             job_id=job_id,
+            submitter=submitter,
             issued_at=now or datetime.now(UTC),
             valid_for=valid_for,
             is_development=signer.is_development,
@@ -108,6 +114,8 @@ class Certificate(Claims):
         now: datetime | None = None,
         revoked: RevocationList | None = None,
         accept: Iterable[Verdict] = (Verdict.CERTIFIED,),
+        suite: str | None = None,
+        min_level: int | None = None,
     ) -> Verification:
         """Verify the certificate step by step; the first that fails raises.
 
@@ -124,6 +132,11 @@ class Certificate(Claims):
             Withdrawn certificates, keys and subjects.
         accept : iterable of Verdict, optional
             Verdicts that do; only ``certified`` by default.
+        suite : str, optional
+            ``name@version`` of the only suite that does, to the letter; with
+            ``=sha256:digest`` one that this release does not hold.
+        min_level : int, optional
+            Least level of assurance that does, 1 to 3.
 
         Returns
         -------
@@ -144,6 +157,10 @@ class Certificate(Claims):
             It, its key or its subject was withdrawn.
         NotCertifiedError
             All this holds, but the verdict is not accepted.
+        WrongSuiteError
+            It was certified by other rules.
+        LowAssuranceError
+            Less was measured than is demanded.
         """
         key = self.envelope.verify(keys)
         require_predicate(self)
@@ -156,6 +173,10 @@ class Certificate(Claims):
             raise NotCertifiedError(
                 self.verdict.value, tuple(verdict.value for verdict in accepted)
             )
+        if suite is not None:
+            require_suite(self, suite)
+        if min_level is not None:
+            require_level(self, min_level)
         return Verification(
             verdict=self.verdict,
             key=key,

@@ -91,6 +91,41 @@ class Claims:
         return self.extension.get("modelSeen") is not False
 
     @property
+    def suite(self) -> str | None:
+        """``name@version`` of the suite."""
+        value = self.extension.get("suite")
+        return value if isinstance(value, str) else None
+
+    @property
+    def suite_digest(self) -> str | None:
+        """``sha256:...`` of what the suite measures and how it judges."""
+        entries = self._predicate().get("configuration")
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, Mapping) and entry.get("name") == self.suite:
+                digest = entry.get("digest")
+                value = digest.get("sha256") if isinstance(digest, Mapping) else None
+                return f"sha256:{value}" if isinstance(value, str) else None
+        return None
+
+    @property
+    def suite_origin(self) -> str | None:
+        """Whose rules they are: ``official``, ``changed`` or ``own``."""
+        value = self.extension.get("suiteOrigin")
+        return value if isinstance(value, str) else None
+
+    @property
+    def level(self) -> int | None:
+        """Level of assurance, 1 to 3; ``None`` by the rules of 1.0."""
+        value = self.extension.get("level")
+        return value if isinstance(value, int) else None
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the suite that was measured; ``None`` by the rules of 1.0."""
+        value = self.extension.get("coverage")
+        return float(value) if isinstance(value, int | float) else None
+
+    @property
     def extension(self) -> Mapping[str, object]:
         """The extension object of the predicate, empty when there is none."""
         extension = self._predicate().get(EXTENSION)

@@ -31,7 +31,7 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
 EXTENSION = "myiaCertification"
-EXTENSION_VERSION = "1.0"
+EXTENSION_VERSION = "2.0"
 
 #: What the predicate's ``result`` says for each verdict, and back.
 RESULTS: Mapping[Verdict, str] = {
@@ -51,6 +51,7 @@ def build_statement(
     subject: Subject,
     *,
     job_id: str,
+    submitter: str | None = None,
     issued_at: datetime,
     valid_for: timedelta,
     is_development: bool,
@@ -65,6 +66,8 @@ def build_statement(
         What it was measured on.
     job_id : str
         The job that measured it.
+    submitter : str, optional
+        Who asked for it.
     issued_at : datetime
         Aware time of issue; written with whole seconds.
     valid_for : timedelta
@@ -85,6 +88,7 @@ def build_statement(
             "failedTests": _ids(report, Outcome.FAILED),
             EXTENSION: {
                 "jobId": job_id,
+                **({"submittedBy": submitter} if submitter else {}),
                 "issuedOn": _written(issued_at),
                 "expiresOn": _written(issued_at + valid_for),
                 "assuranceLevel": "development" if is_development else "self_attested",
@@ -116,6 +120,11 @@ def _measured(report: Report) -> dict[str, JSON]:
         "rating": report.rating,
         "errorCategory": report.error_category,
         "suite": f"{report.suite_id}@{report.suite_version}",
+        "suiteOrigin": report.suite_origin,
+        "overridden": list(report.overridden),
+        "coverage": report.coverage,
+        "level": report.level,
+        "missing": list(report.missing),
         "region": report.region,
         "claims": [_claim(record) for record in report.checks if _claims(record)],
         "errored": _ids(report, Outcome.ERROR),
@@ -143,8 +152,9 @@ def _configuration(report: Report) -> Iterable[JSON]:
     }
     if report.policy:
         policy: JSON = dict(report.policy)
+        named = report.policy.get("use", "standard")
         yield {
-            "name": f"policy:{report.policy.get('use', 'standard')}",
+            "name": f"policy:{named}@{report.policy.get('version', 1)}",
             "digest": {"sha256": hashlib.sha256(rfc8785.dumps(policy)).hexdigest()},
             "annotations": policy,
         }

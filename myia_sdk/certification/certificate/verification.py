@@ -13,12 +13,15 @@ from myia_sdk.certification.certificate.statement import (
     STATEMENT_TYPE,
 )
 from myia_sdk.certification.certificate.subjects import Subject
+from myia_sdk.certification.suites import list_suites, load_suite
 from myia_sdk.certification.verdict import Verdict
 from myia_sdk.errors import (
     CertificateExpiredError,
     CertificateRevokedError,
+    LowAssuranceError,
     WrongPredicateError,
     WrongSubjectError,
+    WrongSuiteError,
 )
 
 if TYPE_CHECKING:
@@ -131,6 +134,62 @@ def require_unrevoked(
         entry = revoked.find(kind, identifier)
         if entry is not None:
             _refuse_revoked(kind, entry.revoked_at, entry.reason)
+
+
+def require_suite(certificate: Claims, wanted: str) -> None:
+    """Refuse a certificate by other rules than those of one suite.
+
+    Parameters
+    ----------
+    certificate : Claims
+        Verified otherwise.
+    wanted : str
+        ``name@version``, or with ``=sha256:digest``. Without a digest, that of this
+        release counts where it holds this very version, and else what the certificate
+        says of its rules.
+    """
+    name, _, digest = wanted.partition("=")
+    found = certificate.suite_digest
+    digest = digest or _digest_here(name)
+    if certificate.suite != name:
+        raise WrongSuiteError(
+            f"The certificate is by {certificate.suite}, not by {name}."
+        )
+    if digest and found != digest:
+        raise WrongSuiteError(
+            f"The certificate is by rules that call themselves {name} and are others: "
+            f"their digest is {found}, not {digest}."
+        )
+    if not digest and certificate.suite_origin == "changed":
+        raise WrongSuiteError(
+            f"The certificate is by {name} with other checks or thresholds than the "
+            "official ones."
+        )
+
+
+def _digest_here(name: str) -> str:
+    suite_id, _, version = name.partition("@")
+    if suite_id not in list_suites():
+        return ""
+    suite = load_suite(suite_id)
+    return suite.digest if suite.version == version else ""
+
+
+def require_level(certificate: Claims, least: int) -> None:
+    """Refuse a certificate for which less was measured than demanded."""
+    level = certificate.level
+    if level is None:
+        raise LowAssuranceError(
+            "The certificate says no level of assurance: it is by rules from before "
+            f"there were any. Level {least} is demanded; certify the model again."
+        )
+    if level < least:
+        wanting = certificate.extension.get("missing")
+        names = ", ".join(map(str, wanting)) if isinstance(wanting, list) else ""
+        raise LowAssuranceError(
+            f"The certificate is of assurance level {level}; {least} is demanded."
+            + (f" Not given were: {names}." if names else "")
+        )
 
 
 def _refuse_revoked(kind: RevocationKind, at: datetime, reason: str) -> NoReturn:

@@ -17,12 +17,14 @@ from myia_sdk.certification.checks.predictions import (
     probabilities,
 )
 from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.rows import row_weight
 from myia_sdk.certification.checks.slices import find_slices
 from myia_sdk.certification.checks.thresholds import Threshold
 from myia_sdk.certification.statistics.calibration import (
     brier_score,
     brier_skill,
     calibration_bins,
+    calibration_interval,
     expected_calibration_error,
 )
 
@@ -31,17 +33,18 @@ _NO_PROBABILITIES = "The model gives no probabilities."
 
 @check(
     "calibration",
-    version="1.0.0",
-    title="Calibrated probabilities",
+    version="2.0.0",
+    title="Probabilities mean what they say",
     kinds=["classifier"],
     params={"bins": 15},
-    threshold=Threshold(comparator="<=", passed=0.10, warned=1.0),
+    threshold=Threshold(comparator="<=", passed=0.10, warned=1.0, rule="bound"),
 )
 def calibration(context: CheckContext) -> Measurement:
     """Measure the expected calibration error and the skill of the Brier score.
 
     A great error is a warning: good forests are often too modest. Probabilities that
-    are worse than always telling the class shares fail.
+    are worse than always telling the class shares fail, and warn where that may be
+    chance.
     """
     if not classifier_of(context).has_probabilities:
         return Measurement.skipped(_NO_PROBABILITIES)
@@ -49,12 +52,15 @@ def calibration(context: CheckContext) -> Measurement:
     right = np.argmax(shares, axis=1) == truth
     sure, bins = shares.max(axis=1), int(number(context, "bins"))
     error = expected_calibration_error(sure, right, bins)
-    skill = brier_skill(shares, truth)
-    is_useless = bool(skill <= 0)
+    weight = row_weight(context)
+    skill, (_, best_skill) = brier_skill(shares, truth, weight)
+    is_useless = skill <= 0
+    outcome = Outcome.FAILED if best_skill <= 0 else Outcome.WARNED
     return Measurement(
         value=error,
+        ci=calibration_interval(sure, right, bins, weight),
         n=data_of(context).rows,
-        outcome=Outcome.FAILED if is_useless else None,
+        outcome=outcome if is_useless else None,
         message=(
             f"Probabilities are off by {error:.3f} on average; their Brier skill is "
             f"{skill:.3f}{', worse than the class shares' if is_useless else ''}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from myia_sdk.certification.checks.predictions import (
     predictions,
 )
 from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.slices import judge_errors, slices_of
 from myia_sdk.certification.checks.thresholds import Threshold
 from myia_sdk.certification.statistics.fairness import Fairness, group_fairness
 
@@ -35,9 +37,10 @@ class _Finding(NamedTuple):
 
 @check(
     "fairness",
-    version="1.0.0",
+    version="2.0.0",
     title="Groups are treated alike",
     kinds=["classifier"],
+    needs=["sensitive"],
     params={
         "max_odds_difference": 0.10,
         "min_group_rows": 30,
@@ -54,9 +57,6 @@ def fairness(context: CheckContext) -> Measurement:
     treatment is a warning, unless the suite sets ``fail``: whether it is wrong
     depends on the use.
     """
-    data = data_of(context)
-    if not data.sensitive:
-        return Measurement.skipped("No sensitive columns were given.")
     findings = list(_findings(context))
     if not findings:
         return Measurement.skipped("No sensitive column has two groups large enough.")
@@ -134,3 +134,29 @@ def _groups(values: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
         known = ~np.isin(texts, ["nan", "None", "NaT", "<NA>"])
     sizes = np.bincount(codes[known], minlength=int(codes.max()) + 1)
     return codes, known & (sizes[codes] >= least)
+
+
+@check(
+    "fairness",
+    version="1.0.0",
+    title="Groups are treated alike",
+    kinds=["regressor"],
+    needs=["sensitive"],
+    params={"min_group_rows": 30, "alpha": 0.10, "fail": False},
+    threshold=Threshold(comparator="<=", passed=0.20),
+)
+def regression_fairness(context: CheckContext) -> Measurement:
+    """Relative growth of the mean absolute error in the group that fares worst.
+
+    Judged as the slices of the features are. Unequal treatment is a warning, unless the
+    suite sets ``fail``.
+    """
+    groups = slices_of(
+        data_of(context).sensitive, 4, number(context, "min_group_rows")
+    )
+    if not groups.names:
+        return Measurement.skipped("No sensitive column has two groups large enough.")
+    found = judge_errors(context, groups)
+    if found.outcome is Outcome.FAILED and not context.params["fail"]:
+        return replace(found, outcome=Outcome.WARNED)
+    return found

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @check(
     "invalid-request",
-    version="1.0.0",
+    version="2.0.0",
     title="Refuses requests that make no sense",
     kinds=("chat",),
     params={"oversize_words": 0},
@@ -35,8 +35,8 @@ def invalid_request(context: CheckContext) -> Measurement:
     An answer, a server error or a hang are all wrong. One request is larger than the
     window that the model declares in ``options.context_window``; without it, and
     without ``oversize_words``, it is not sent, for it might be answered, and paid for.
-    Faults of the way there, a rate limit for one, are raised: they say nothing about
-    the question.
+    Faults of the way there, a rate limit or a service that is away for two, are raised:
+    they say nothing about the question.
     """
     found = {name: _reaction(context, *probe) for name, probe in _probes(context)}
     judged = {name: text for name, text in found.items() if text != "not sent"}

@@ -1,35 +1,31 @@
-"""Test data that the model has seen in training."""
+"""Test rows that say nothing new: seen in training, or copies of one another."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from myia_sdk.certification.checks.context import CheckContext, Measurement
-from myia_sdk.certification.checks.predictions import data_of
+from myia_sdk.certification.checks.predictions import data_of, training_data
 from myia_sdk.certification.checks.registry import check
+from myia_sdk.certification.checks.rows import copies, row_hashes
 from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.data.features import Features, frame_of
 from myia_sdk.certification.statistics.intervals import wilson_interval
 
-if TYPE_CHECKING:
-    from myia_sdk.certification.data.datasets import Dataset
+_KINDS = ["classifier", "regressor"]
 
 
 @check(
     "leakage",
-    version="1.0.0",
+    version="2.0.0",
     title="Test rows are not training rows",
-    kinds=["classifier", "regressor"],
+    kinds=_KINDS,
+    needs=["train"],
     threshold=Threshold(comparator="<=", passed=0.05),
 )
 def leakage(context: CheckContext) -> Measurement:
     """Share of test rows that are in the training data, features and target alike."""
-    data = data_of(context)
-    if data.train is None:
-        return Measurement.skipped("No training data were given.")
-    seen = np.isin(_row_hashes(data), _row_hashes(data.train))
+    data, train = data_of(context), training_data(context)
+    seen = np.isin(row_hashes(data), row_hashes(train))
     share = float(seen.mean())
     return Measurement(
         value=share,
@@ -41,27 +37,34 @@ def leakage(context: CheckContext) -> Measurement:
     )
 
 
-def _row_hashes(data: Dataset) -> np.ndarray:
-    truth = [hash(str(label)) for label in data.truth.tolist()]
-    rows = _feature_hashes(data.features)
-    return np.asarray(rows ^ np.array(truth, dtype=np.int64).view(np.uint64))
+@check(
+    "copies",
+    version="1.0.0",
+    title="Test rows are not copies of one another",
+    kinds=_KINDS,
+    threshold=Threshold(comparator="<=", passed=0.05),
+)
+def copied_rows(context: CheckContext) -> Measurement:
+    """Share of test rows that repeat an earlier one, features and target alike.
 
-
-def _feature_hashes(features: Features) -> np.ndarray:
-    from pandas.util import hash_array, hash_pandas_object
-
-    if features.is_sparse:
-        table = features.data
-        cells = hash_array(table.indices.astype(np.int64)) ^ hash_array(
-            table.data.astype(float), categorize=False
-        ) * np.uint64(31)
-        sums = np.concatenate([[np.uint64(0)], np.cumsum(cells, dtype=np.uint64)])
-        return np.asarray(sums[table.indptr[1:]] - sums[table.indptr[:-1]])
-    hashes = []
-    for part in features.parts():
-        frame = frame_of(part)
-        numeric = frame.select_dtypes("number").columns
-        # Whole numbers and the same floating ones must hash alike.
-        frame = frame.astype(dict.fromkeys(numeric, float))
-        hashes.append(hash_pandas_object(frame, index=False).to_numpy())
-    return np.concatenate(hashes)
+    Intervals of the other checks count each distinct row once. Where the columns hold
+    so few values that more than a hundredth of the rows would be alike by chance, equal
+    rows are no copies, and each counts.
+    """
+    found = copies(context)
+    count, rows = int(found.is_copy.sum()), len(found.is_copy)
+    if not found.can_be_told:
+        return Measurement.skipped(
+            f"{count} of {rows} test rows are like an earlier one, as rows of so few "
+            "values are by chance."
+        )
+    return Measurement(
+        value=count / rows,
+        n=rows,
+        message=(
+            f"{count} of {rows} test rows are copies of an earlier one"
+            + (f"; intervals are those of {rows - count} rows." if count else ".")
+        ),
+        suggestions=("Remove the copies: they measure nothing twice.",),
+        details={"rows": np.flatnonzero(found.is_copy)[:20].tolist()},
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from myia_sdk.certification.models.predictions import PredictionsModel
+from myia_sdk.certification.statistics.metrics import Labels
 from myia_sdk.errors import DatasetError, ModelRejectedError
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ def data_of(context: CheckContext) -> Dataset:
             "give dataset=(X_test, y_test)."
         )
     return context.dataset
+
+
+def training_data(context: CheckContext) -> Dataset:
+    """Return the training data of a check that the runner skips without them."""
+    return cast("Dataset", data_of(context).train)
 
 
 def number(context: CheckContext, name: str) -> float:
@@ -98,11 +104,29 @@ def probabilities(context: CheckContext) -> np.ndarray:
 
 def class_positions(context: CheckContext) -> np.ndarray:
     """Column of the true class in `probabilities`, -1 for a class unknown to it."""
-    place = {
-        label: position
-        for position, label in enumerate(classifier_of(context).classes.tolist())
-    }
-    return np.array([place.get(label, -1) for label in data_of(context).truth.tolist()])
+    return cast(
+        "np.ndarray",
+        context.shared.get(
+            "class positions",
+            lambda: positions_of(data_of(context).truth, classifier_of(context)),
+        ),
+    )
+
+
+def positions_of(truth: np.ndarray, model: ClassifierAdapter) -> np.ndarray:
+    """Position of each true class among a model's, -1 for a class unknown to it."""
+    place = {label: position for position, label in enumerate(model.classes.tolist())}
+    return np.array([place.get(label, -1) for label in truth.tolist()])
+
+
+def labels(context: CheckContext) -> Labels:
+    """Return true and predicted classes of the test data."""
+    return cast(
+        "Labels",
+        context.shared.get(
+            "labels", lambda: Labels.of(data_of(context).truth, predictions(context))
+        ),
+    )
 
 
 def known_classes(context: CheckContext) -> np.ndarray:

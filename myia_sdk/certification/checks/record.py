@@ -36,6 +36,10 @@ class CheckRecord:
     ci_high: float | None = None
     #: How many observations ``value`` rests on.
     sample_size: int | None = None
+    #: How many would decide what these are too few for, ``None`` if they decide it.
+    needed: int | None = None
+    #: Inputs of the request that it rests on: ``train``, ``sensitive``, ``baseline``.
+    needs: tuple[str, ...] = ()
     duration_ms: float = 0.0
     message: str = ""
     #: Error category, for the outcomes ``failed`` and ``error``.
@@ -71,6 +75,8 @@ class CheckRecord:
             "ci_low": self.ci_low,
             "ci_high": self.ci_high,
             "sample_size": self.sample_size,
+            "needed": self.needed,
+            "needs": list(self.needs),
             "duration_ms": round(self.duration_ms, 3),
             "message": self.message,
             "category": self.category,
@@ -99,6 +105,8 @@ class CheckRecord:
             ci_low=reader.number("ci_low"),
             ci_high=reader.number("ci_high"),
             sample_size=reader.optional_integer("sample_size"),
+            needed=reader.optional_integer("needed"),
+            needs=reader.texts("needs"),
             duration_ms=reader.number("duration_ms") or 0.0,
             message=reader.text("message", ""),
             category=reader.optional_text("category"),

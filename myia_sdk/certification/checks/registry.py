@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -17,13 +17,23 @@ from myia_sdk.certification.request import FAMILIES
 from myia_sdk.errors import SuiteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from myia_sdk.certification.request import JSON
     from myia_sdk.certification.traffic.effort import EffortOf
 
 #: Group of entry points whose modules register checks when imported.
 ENTRY_POINT_GROUP = "myia_sdk.checks"
+
+#: What a check may need beside model and test data, and how it is given.
+INPUTS: Mapping[str, str] = {
+    "train": 'training data: dataset={"X": X, "y": y, "train": (X_train, y_train)}, '
+    "or --train FILE",
+    "sensitive": 'groups of people: dataset={"X": X, "y": y, "sensitive": ["column"]}, '
+    "or --sensitive COLUMN",
+    "baseline": 'a model to compare with: parameters={"baseline": model}, or '
+    "--baseline MODEL",
+}
 
 #: What `check` registers.
 CheckFunction = Callable[[CheckContext], Measurement]
@@ -42,6 +52,8 @@ class Check:
     params: Mapping[str, JSON] = field(default_factory=dict)
     #: Threshold where the suite gives none.
     threshold: Threshold = field(default_factory=Threshold)
+    #: What the request must give for it, of `INPUTS`; it is skipped without.
+    needs: tuple[str, ...] = ()
     #: What it asks of an endpoint; a guess is made where it does not say.
     effort: EffortOf | None = None
     #: Whatever else decides what is measured (prompts, pairs); part of the digest.
@@ -61,6 +73,7 @@ def check(
     threshold: Threshold | None = None,
     material: object = None,
     effort: EffortOf | None = None,
+    needs: Iterable[str] = (),
 ) -> Callable[[CheckFunction], CheckFunction]:
     """Register a function as a check.
 
@@ -83,6 +96,9 @@ def check(
     effort : callable, optional
         Requests and tokens it asks of an endpoint, for estimates; `sends` makes
         one.
+    needs : iterable of str, optional
+        Inputs beside model and test data, of `INPUTS`; the check is skipped without
+        them, and the message says how to give them.
 
     Examples
     --------
@@ -110,6 +126,7 @@ def check(
             threshold=threshold or Threshold(),
             material=material,
             effort=effort,
+            needs=tuple(needs),
         )
         for kind in kinds:
             known = _registry.get((kind, check_id))

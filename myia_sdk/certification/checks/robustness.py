@@ -18,21 +18,22 @@ from myia_sdk.certification.checks.predictions import (
 )
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.statistics.intervals import bootstrap_mean
+from myia_sdk.certification.statistics.intervals import mean_interval, wilson_interval
 from myia_sdk.errors import ModelNotSeenError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from myia_sdk.certification.data.features import Features
 
 _NOISE = {"scale": 0.1, "repeats": 5, "max_rows": 5000}
 _MISSING = {"share": 0.05, "repeats": 3, "max_rows": 5000}
-_TWO_VALUES = 2
 _NOT_CHANGED = "There are no dense columns of numbers to change."
 
 
 @check(
     "noise-robustness",
-    version="1.0.0",
+    version="2.0.0",
     title="Robust against small noise",
     kinds=["classifier"],
     params=_NOISE,
@@ -44,18 +45,14 @@ def noise_robustness(context: CheckContext) -> Measurement:
     features = data_of(context).features.take(rows)
     if not features.numeric:
         return Measurement.skipped(_NOT_CHANGED)
-    before, rng = predictions(context)[rows], context.rng
-    changed = np.array(
-        [
-            classifier_of(context).predict(_noisy(context, features, rng).data)
-            != before
-            for _ in range(int(number(context, "repeats")))
-        ]
-    ).mean(axis=0)
+    before, predict = predictions(context)[rows], classifier_of(context).predict
+    changed = np.mean(
+        [predict(noisy) != before for noisy in _noisy(context, features)], axis=0
+    )
     share = float(changed.mean())
     return Measurement(
         value=share,
-        ci=bootstrap_mean(changed, rng),
+        ci=wilson_interval(share * len(rows), len(rows)),
         n=len(rows),
         message=f"{share:.1%} of the labels change under small noise.",
         suggestions=(
@@ -66,7 +63,7 @@ def noise_robustness(context: CheckContext) -> Measurement:
 
 @check(
     "noise-robustness",
-    version="1.0.0",
+    version="2.0.0",
     title="Robust against small noise",
     kinds=["regressor"],
     params=_NOISE,
@@ -80,42 +77,40 @@ def regression_noise_robustness(context: CheckContext) -> Measurement:
     spread = float(np.std(data.truth))
     if not features.numeric or spread == 0:
         return Measurement.skipped(_NOT_CHANGED)
-    before, rng = predictions(context)[rows], context.rng
+    before, predict = predictions(context)[rows], regressor_of(context).predict
     after = np.mean(
-        [
-            np.abs(
-                regressor_of(context).predict(_noisy(context, features, rng).data)
-                - before
-            )
-            for _ in range(int(number(context, "repeats")))
-        ],
+        [np.abs(predict(noisy) - before) for noisy in _noisy(context, features)],
         axis=0,
     )
     change = float(after.mean()) / spread
     return Measurement(
         value=change,
-        ci=bootstrap_mean(after / spread, rng),
+        ci=mean_interval(after / spread),
         n=len(rows),
         message=f"Predictions move by {change:.1%} of the target's spread.",
         suggestions=("Regularise the model, or train with noise added.",),
     )
 
 
-def _noisy(
-    context: CheckContext, features: Features, rng: np.random.Generator
-) -> Features:
-    values = features.numbers()
+def _noisy(context: CheckContext, features: Features) -> Iterator[object]:
+    """Yield the rows with noise, as often as the check says."""
+    values, rng = features.numbers(), context.rng
     spread = np.nan_to_num(np.nanstd(values, axis=0))
     # An indicator has no small change.
-    indicators = [len(np.unique(column)) <= _TWO_VALUES for column in values.T]
-    spread[np.array(indicators, dtype=bool)] = 0
-    noise = rng.standard_normal(values.shape) * spread * number(context, "scale")
-    return features.with_numbers(values + noise)
+    least, most = (one.reduce(values, axis=0) for one in (np.fmin, np.fmax))
+    ends = (values == least) | (values == most)
+    spread[(ends | np.isnan(values)).all(axis=0)] = 0
+    spread *= number(context, "scale")
+    for _ in range(int(number(context, "repeats"))):
+        noise = rng.standard_normal(values.shape)
+        noise *= spread
+        noise += values
+        yield features.with_numbers(noise).data
 
 
 @check(
     "missing-values",
-    version="1.0.0",
+    version="2.0.0",
     title="Stands missing values, or says it does not",
     kinds=["classifier"],
     params=_MISSING,
@@ -150,7 +145,7 @@ def missing_values(context: CheckContext) -> Measurement:
     share = np.mean(changed, axis=0)
     return Measurement(
         value=float(share.mean()),
-        ci=bootstrap_mean(share, rng),
+        ci=wilson_interval(float(share.mean()) * len(rows), len(rows)),
         n=len(rows),
         message=f"{share.mean():.1%} of the labels change with missing values.",
         suggestions=("Impute in the model, or refuse rows with missing values.",),

@@ -19,7 +19,7 @@ from myia_sdk.certification.checks.thresholds import Threshold
 from myia_sdk.errors import ModelNotSeenError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from myia_sdk.certification.data.features import Features
 
@@ -113,26 +113,24 @@ def _probes(features: Features) -> Iterator[_Probe]:
 
 def _with_texts(features: Features) -> object:
     if features.is_frame:
-        names = [features.data.columns[place] for place in features.numeric]
-        return features.data.astype(dict.fromkeys(names, object)).assign(
-            **{str(name): "not a number" for name in names}
-        )
+        return _filled(features, features.numeric, "not a number")
     return np.full(features.data.shape, "not a number", dtype=object)
 
 
 def _with_unseen(features: Features) -> object | None:
     if not features.is_frame:
         return None
-    names = [
-        name
-        for name, dtype in features.data.dtypes.items()
+    places = [
+        place
+        for place, dtype in enumerate(features.data.dtypes)
         if getattr(dtype, "kind", "O") not in "iufbMm"
     ]
-    if not names:
-        return None
-    frame = features.data.astype(dict.fromkeys(names, object))
-    frame[names] = _UNSEEN
-    malformed: object = frame
+    return _filled(features, places, _UNSEEN) if places else None
+
+
+def _filled(features: Features, places: Sequence[int], text: str) -> object:
+    column = np.full(features.rows, text, dtype=object)
+    malformed: object = features.replaced(dict.fromkeys(places, column)).data
     return malformed
 
 

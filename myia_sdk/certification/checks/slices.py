@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -18,12 +18,9 @@ from myia_sdk.certification.checks.predictions import (
 )
 from myia_sdk.certification.checks.registry import check
 from myia_sdk.certification.checks.thresholds import Threshold
-from myia_sdk.certification.statistics.significance import (
-    one_sided_drop_p,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from myia_sdk.certification.data.features import Features
 
@@ -34,22 +31,40 @@ _MAX_VALUES = 20
 _WORST_SHOWN = 5
 
 
+class _Cut(NamedTuple):
+    """One column cut into ranges or values: disjoint slices."""
+
+    #: Slice of each row among those of the column, -1 for none.
+    codes: np.ndarray
+    names: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Slices:
-    """Named subsets of the rows, overlapping."""
+    """Named subsets of the rows, overlapping where they are of different columns."""
 
-    names: tuple[str, ...]
-    #: One row per slice, whether each observation is in it.
-    masks: np.ndarray
+    rows: int
+    cuts: tuple[_Cut, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each slice is."""
+        return tuple(name for cut in self.cuts for name in cut.names)
 
     @property
     def sizes(self) -> np.ndarray:
         """Number of rows of each slice."""
-        return np.asarray(self.masks.sum(axis=1))
+        return self.sums(np.ones(self.rows)).round().astype(int)
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Sum of ``values`` within each slice."""
-        return np.asarray(self.masks.astype(float) @ values.astype(float))
+        weights = values.astype(float)
+        return np.concatenate(
+            [
+                np.bincount(cut.codes + 1, weights, minlength=len(cut.names) + 1)[1:]
+                for cut in self.cuts
+            ]
+        )
 
     def mean_and_error(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean of ``values`` within each slice, and its standard error."""
@@ -66,58 +81,81 @@ def find_slices(context: CheckContext) -> Slices:
     def cut() -> Slices:
         features = data_of(context).features
         least = max(wanted[1] * features.rows, wanted[2])
-        kept = [
-            (name, mask)
-            for name, mask in _candidates(features, int(wanted[0]))
-            if least <= mask.sum() < features.rows
-        ]
-        masks = np.array([mask for _, mask in kept]).reshape(len(kept), features.rows)
-        return Slices(tuple(name for name, _ in kept), masks)
+        found = (_kept(one, least) for one in _cuts(features, int(wanted[0])))
+        return Slices(features.rows, tuple(one for one in found if one.names))
 
     return cast("Slices", context.shared.get(f"slices {wanted}", cut))
 
 
-def _candidates(features: Features, bins: int) -> Iterator[tuple[str, np.ndarray]]:
+def slices_of(values: Mapping[str, np.ndarray], bins: int, least: float) -> Slices:
+    """Cut columns that need not be features, as `find_slices` does."""
+    found = [
+        _kept(
+            _ranges(name, column.astype(float), bins)
+            if column.dtype.kind in "iuf" and len(np.unique(column)) > _MAX_VALUES
+            else _values(name, column),
+            least,
+        )
+        for name, column in values.items()
+    ]
+    rows = max((len(column) for column in values.values()), default=0)
+    return Slices(rows, tuple(one for one in found if one.names))
+
+
+def _kept(cut: _Cut, least: float) -> _Cut:
+    """Leave out slices with too few rows, and those that are all rows."""
+    sizes = np.bincount(cut.codes + 1, minlength=len(cut.names) + 1)[1:]
+    chosen = np.flatnonzero((sizes >= least) & (sizes < len(cut.codes)))
+    place = np.full(len(cut.names) + 1, -1, dtype=np.int8)
+    place[chosen] = np.arange(len(chosen))
+    return _Cut(place[cut.codes], tuple(cut.names[one] for one in chosen))
+
+
+def _cuts(features: Features, bins: int) -> Iterator[_Cut]:
     if features.is_text:
         lengths = np.array([len(str(text)) for text in features.data], dtype=float)
-        yield from _ranges("length of the text", lengths, bins)
+        yield _ranges("length of the text", lengths, bins)
         return
-    numeric = set(features.numeric)
+    numeric, names = set(features.numeric), features.names
     for place in range(min(features.width, _MAX_COLUMNS)):
-        values, name = features.column(place), features.names[place]
+        values, name = features.column(place), names[place]
         if place in numeric:
-            yield from _ranges(name, values.astype(float), bins)
+            yield _ranges(name, values.astype(float), bins)
         else:
-            yield from _values(name, values)
+            yield _values(name, values)
 
 
-def _ranges(
-    name: str, values: np.ndarray, bins: int
-) -> Iterator[tuple[str, np.ndarray]]:
-    missing = ~np.isfinite(values)
-    if missing.any():
-        yield f"{name} is missing", missing
-    known = values[~missing]
-    if not len(known):
-        return
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)))
-    for low, high in pairwise(edges):
-        is_first = low == edges[0]
-        above = values >= low if is_first else values > low
-        sign = "≤" if is_first else "<"
-        yield f"{low:.4g} {sign} {name} ≤ {high:.4g}", above & (values <= high)
+def _ranges(name: str, values: np.ndarray, bins: int) -> _Cut:
+    known = np.isfinite(values)
+    if not known.any():
+        return _Cut(np.zeros(len(values), dtype=np.int8), (f"{name} is missing",))
+    edges = np.unique(np.quantile(values[known], np.linspace(0, 1, bins + 1)))
+    codes = np.maximum(np.searchsorted(edges, values, side="left") - 1, 0)
+    names = [
+        f"{low:.4g} {'<' if place else '≤'} {name} ≤ {high:.4g}"
+        for place, (low, high) in enumerate(pairwise(edges))
+    ]
+    inside = codes if names else -1
+    return _Cut(
+        np.where(known, inside, len(names)).astype(np.int8),
+        (*names, f"{name} is missing"),
+    )
 
 
-def _values(name: str, values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    texts = values.astype(str)
-    found, counts = np.unique(texts, return_counts=True)
-    for text in found[np.argsort(-counts, kind="stable")][:_MAX_VALUES]:
-        yield f"{name} is {text}", texts == text
+def _values(name: str, values: np.ndarray) -> _Cut:
+    from pandas import factorize
+
+    codes, found = factorize(values, use_na_sentinel=False)
+    common = np.argsort(-np.bincount(codes), kind="stable")[:_MAX_VALUES]
+    place = np.full(len(found), -1, dtype=np.int8)
+    place[common] = np.arange(len(common))
+    names = tuple(f"{name} is {found[one]}" for one in common.tolist())
+    return _Cut(place[codes], names)
 
 
 @check(
     "slices",
-    version="1.0.0",
+    version="2.0.0",
     title="No weak slice of the data",
     kinds=["classifier"],
     params=_PARAMS,
@@ -126,9 +164,11 @@ def _values(name: str, values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 def slices(context: CheckContext) -> Measurement:
     """Relative loss of accuracy on the worst slice against all rows.
 
-    A loss beyond the threshold fails when it is significant (Fisher's exact test,
-    false discovery rate over all slices), and warns when it may be chance.
+    A loss beyond the threshold fails when it is significantly beyond (exact binomial
+    test, false discovery rate over all slices), and warns when that may be chance.
     """
+    from scipy.stats import binom
+
     found = find_slices(context)
     if not found.names:
         return Measurement.skipped("No slice of the data has enough rows.")
@@ -138,7 +178,7 @@ def slices(context: CheckContext) -> Measurement:
     if overall == 0:
         return Measurement(value=1.0, outcome=Outcome.FAILED, message="All is wrong.")
     drops = (overall - hits / sizes) / overall
-    p_values = one_sided_drop_p(hits, sizes, int(right.sum()), len(right))
+    p_values = binom.cdf(hits, sizes, (1 - _limit(context)) * overall)
     return judge_slices(context, found, drops, p_values, "accuracy")
 
 
@@ -153,7 +193,7 @@ def judge_slices(
     from scipy.stats import false_discovery_control
 
     significant = false_discovery_control(p_values) <= number(context, "alpha")
-    limit = context.thresholds.passed or 0.0
+    limit = _limit(context)
     bad = (drops > limit) & significant
     worst = int(np.argmax(np.where(bad, drops + 10, drops)))
     outcome = Outcome.PASSED
@@ -188,7 +228,7 @@ def judge_slices(
 
 @check(
     "slices",
-    version="1.0.0",
+    version="2.0.0",
     title="No weak slice of the data",
     kinds=["regressor"],
     params=_PARAMS,
@@ -197,32 +237,32 @@ def judge_slices(
 def regression_slices(context: CheckContext) -> Measurement:
     """Relative growth of the mean absolute error on the worst slice.
 
-    Significance by Welch's t-test of the slice against the other rows.
+    Significance by Student's t-test of the slice against the greatest error allowed.
     """
-    from scipy.stats import ttest_ind_from_stats
-
     found = find_slices(context)
     if not found.names:
         return Measurement.skipped("No slice of the data has enough rows.")
+    return judge_errors(context, found)
+
+
+def judge_errors(context: CheckContext, found: Slices) -> Measurement:
+    """Conclude from the errors of a regressor on each slice."""
+    from scipy.stats import t
+
     data = data_of(context)
     errors = np.abs(predictions(context) - data.truth)
     overall = float(errors.mean())
     if overall == 0:
         return Measurement(value=0.0, n=data.rows, message="No error on any row.")
-    inside, outside = found, Slices(found.names, ~found.masks)
-    means_in, errors_in = inside.mean_and_error(errors)
-    means_out, errors_out = outside.mean_and_error(errors)
-    p_values = ttest_ind_from_stats(
-        means_in,
-        errors_in * np.sqrt(inside.sizes),
-        inside.sizes,
-        means_out,
-        errors_out * np.sqrt(outside.sizes),
-        outside.sizes,
-        equal_var=False,
-        alternative="greater",
-    ).pvalue
-    drops = (means_in - overall) / overall
+    means, spreads = found.mean_and_error(errors)
+    beyond = means - (1 + _limit(context)) * overall
+    # A slice without any spread of its errors is beyond or it is not.
+    steps = beyond / np.maximum(spreads, 1e-12 * overall)
+    drops = (means - overall) / overall
     return judge_slices(
-        context, found, drops, np.nan_to_num(p_values, nan=1.0), "mean absolute error"
+        context, found, drops, t.sf(steps, found.sizes - 1), "mean absolute error"
     )
+
+
+def _limit(context: CheckContext) -> float:
+    return context.thresholds.passed or 0.0

@@ -63,17 +63,24 @@ class Threshold:
         """Outcome of a value with its confidence interval, if it has one."""
         if self.passed is None:
             return Outcome.PASSED
-        point_passes = self.accepts(value, self.passed)
-        if point_passes and self.rule == "bound" and interval is not None:
-            bound = interval[1] if self.comparator in {"<=", "<"} else interval[0]
-            return (
-                Outcome.PASSED if self.accepts(bound, self.passed) else Outcome.WARNED
-            )
-        if point_passes:
+        if self.is_undecided(value, interval):
+            return Outcome.WARNED
+        if self.accepts(value, self.passed):
             return Outcome.PASSED
         if self.warned is not None and self.accepts(value, self.warned):
             return Outcome.WARNED
         return Outcome.FAILED
+
+    def is_undecided(self, value: float, interval: tuple[float, float] | None) -> bool:
+        """Tell whether the value would pass and its bound does not."""
+        if self.passed is None or self.rule != "bound" or interval is None:
+            return False
+        bound = self.bound(interval)
+        return self.accepts(value, self.passed) and not self.accepts(bound, self.passed)
+
+    def bound(self, interval: tuple[float, float]) -> float:
+        """Return the bound that decides."""
+        return interval[1] if self.comparator in {"<=", "<"} else interval[0]
 
     def to_record(self) -> dict[str, JSON]:
         """Return the JSON object of this threshold."""

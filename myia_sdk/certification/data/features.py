@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
@@ -77,8 +77,11 @@ class Features:
             return ()
         return tuple(range(self.width))
 
-    def take(self, rows: np.ndarray) -> Features:
-        """Return the rows at these positions (or where a mask is true)."""
+    def take(self, rows: np.ndarray | slice) -> Features:
+        """Return the rows at these positions (or where a mask is true).
+
+        A slice of what is in memory is no copy.
+        """
         if self.is_mapped:
             return Features(self.data.take(rows))
         if self.is_frame:
@@ -134,12 +137,36 @@ class Features:
         """
         if not self.is_frame:
             return Features(_like(values, self.data.dtype))
-        frame = self.data.copy()
-        for place, position in enumerate(self.numeric):
-            name = frame.columns[position]
-            dtype = frame.dtypes.iloc[position]
-            frame[name] = _like(values[:, place], dtype)
-        return Features(frame)
+        dtypes = list(self.data.dtypes)
+        if set(dtypes) == {np.dtype(float)}:
+            import pandas as pd
+
+            like = {"index": self.data.index, "columns": self.data.columns}
+            return Features(pd.DataFrame(values, **like))
+        return self.replaced(
+            {
+                position: _like(values[:, place], dtypes[position])
+                for place, position in enumerate(self.numeric)
+            }
+        )
+
+    def replaced(self, columns: Mapping[int, np.ndarray]) -> Features:
+        """Return the rows of a frame with the columns at some positions replaced."""
+        import pandas as pd
+
+        frame = self.data
+        # Built anew at once: replaced one by one, the time grows by the square.
+        changed = pd.DataFrame(
+            {
+                position: columns[position]
+                if position in columns
+                else frame.iloc[:, position].array
+                for position in range(self.width)
+            },
+            index=frame.index,
+        )
+        changed.columns = frame.columns
+        return Features(changed)
 
 
 def _is_number(dtype: object) -> bool:

@@ -33,6 +33,7 @@ _REFINABLE = frozenset({_C.PERMISSION_ERROR, _C.CONFIGURATION_ERROR, _C.UNAVAILA
 _MAX_NUMBER = 1e9
 #: How far a chain of causes is followed.
 _MAX_CAUSES = 5
+_AWAY = frozenset({502, 503, 504})
 _CLIENT_ERRORS = range(400, 500)
 _ERROR_STATUS = re.compile(r"[45]\d\d")
 _TOO_MANY_REQUESTS = 429
@@ -63,8 +64,16 @@ class Diagnosis:
 
     @property
     def is_server_fault(self) -> bool:
-        """Whether the endpoint answered with a status that is no refusal."""
-        return self.status is not None and self.status not in _CLIENT_ERRORS
+        """Whether the endpoint answered with a status that is no refusal.
+
+        Not 502, 503 and 504, by which a gateway says that there is no service behind
+        it: they are no answer to the request.
+        """
+        return (
+            self.status is not None
+            and self.status not in _CLIENT_ERRORS
+            and self.status not in _AWAY
+        )
 
 
 def diagnose(exception: BaseException, *, now: datetime | None = None) -> Diagnosis:

@@ -81,6 +81,7 @@ def compare(before: Report, after: Report) -> Comparison:
         The suites differ in what they measure, or the data do: the numbers would look
         comparable without being so.
     """
+    _require_same_rules(before, after)
     _require_same("suites", _suite(before), _suite(after))
     _require_same("datasets", _data(before), _data(after))
     later = {record.id: record for record in after.checks}
@@ -176,6 +177,16 @@ def _lie_apart(before: CheckRecord, after: CheckRecord) -> bool | None:
     if low_1 is None or high_1 is None or low_2 is None or high_2 is None:
         return None
     return high_1 < low_2 or high_2 < low_1
+
+
+def _require_same_rules(before: Report, after: Report) -> None:
+    versions = before.suite_version, after.suite_version
+    if before.suite_id == after.suite_id and versions[0] != versions[1]:
+        raise ComparisonError(
+            f"The reports are by {before.suite_id} {versions[0]} and {versions[1]}, "
+            "which measure or judge differently: a change of score or verdict would "
+            "not be the model's. Certify both models by the same version."
+        )
 
 
 def _require_same(what: str, before: tuple[str, str], after: tuple[str, str]) -> None:

@@ -11,6 +11,7 @@ from myia_sdk.errors import PermanentCertificationError
 
 if TYPE_CHECKING:
     from myia_sdk.certification.request import CertificationRequest
+    from myia_sdk.certification.suites.rules import Rules
 
 
 class Report(Findings):
@@ -18,7 +19,7 @@ class Report(Findings):
 
     __slots__ = ()
 
-    def require_answers(self, request: CertificationRequest) -> None:
+    def require_answers(self, request: CertificationRequest, rules: Rules) -> None:
         """Refuse a report about another model, dataset or suite than was asked for.
 
         A report comes out of the process that ran the model's code, so whoever signs
@@ -35,7 +36,9 @@ class Report(Findings):
                 self.dataset,
                 request.dataset.to_record() if request.dataset else None,
             ),
-            "suite": (self.suite_id, request.suite_name),
+            "suite": (self.suite_digest, rules.suite.digest),
+            "origin of the suite": (self.suite_origin, rules.origin.value),
+            "change of the suite": (self.overridden, rules.overridden),
         }
         for what, (found, wanted) in asked.items():
             if found != wanted:

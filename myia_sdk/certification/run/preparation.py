@@ -11,7 +11,7 @@ from myia_sdk.certification.diagnosis import diagnose
 from myia_sdk.certification.models import load_model
 from myia_sdk.certification.request import ENDPOINT_FAMILIES, ModelRef
 from myia_sdk.certification.run.run import Run
-from myia_sdk.certification.suites import Suite, load_suite
+from myia_sdk.certification.suites.rules import Rules
 from myia_sdk.certification.traffic import Budget
 from myia_sdk.certification.traffic.budget import price_of
 from myia_sdk.errors import (
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from myia_sdk.certification.data.datasets import Dataset
     from myia_sdk.certification.models import Model
     from myia_sdk.certification.request import CertificationRequest
+    from myia_sdk.certification.suites import Suite
 
 
 @contextmanager
@@ -47,7 +48,8 @@ def prepared_run(
 
     A model that was loaded here is closed at the end.
     """
-    suite = _suite_of(request, plugins)
+    rules = Rules.of(request, plugins)
+    suite = rules.suite
     load = partial(
         load_model,
         artifacts=artifacts,
@@ -70,6 +72,7 @@ def prepared_run(
         yield Run(
             request=request,
             suite=suite,
+            rules=rules,
             model=loaded,
             dataset=_dataset_of(request, suite, artifacts, (loaded, baseline)),
             baseline=baseline,
@@ -95,22 +98,6 @@ def _one_thread(suite: Suite) -> AbstractContextManager[object]:
         return nullcontext()
     limits: AbstractContextManager[object] = threadpool_limits(1)
     return limits
-
-
-def _suite_of(request: CertificationRequest, plugins: tuple[str, ...]) -> Suite:
-    suite = load_suite(_without_path(request.suite), plugins)
-    overrides: Any = request.parameters.get("checks") or {}
-    return suite.with_overrides(overrides)
-
-
-def _without_path(suite: object) -> object:
-    """Refuse a path in a request: the submitter's files are not the worker's."""
-    if isinstance(suite, str) and (suite.endswith(".toml") or "/" in suite):
-        raise SuiteError(
-            f"The request names the suite file {suite!r}; send the suite's object "
-            "(build_request does) or the name of a built-in suite."
-        )
-    return suite
 
 
 def _baseline_of(

@@ -17,8 +17,10 @@ from myia_sdk.certification.checks import (
     Threshold,
 )
 from myia_sdk.certification.checks.context import Shared
+from myia_sdk.certification.checks.registry import INPUTS
 from myia_sdk.certification.diagnosis import diagnose
 from myia_sdk.certification.request import ENDPOINT_FAMILIES, JSON, json_safe
+from myia_sdk.certification.statistics.intervals import rows_needed
 from myia_sdk.certification.traffic import Budget, RetryPolicy
 from myia_sdk.certification.traffic.budget import BudgetExceededError
 from myia_sdk.certification.traffic.traffic import at_once, concurrency_of
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from myia_sdk.certification.models import Model
     from myia_sdk.certification.request import CertificationRequest
     from myia_sdk.certification.suites import Suite
+    from myia_sdk.certification.suites.rules import Rules
     from myia_sdk.certification.suites.specs import CheckSpec
 
 _QUALITY_ISSUE = "QUALITY_ISSUE"
@@ -68,6 +71,7 @@ class Run:
 
     request: CertificationRequest
     suite: Suite
+    rules: Rules
     model: Model
     dataset: Dataset | None
     seed: int
@@ -145,7 +149,7 @@ def _finished(run: Run, specs: tuple[CheckSpec, ...]) -> Iterator[CheckRecord]:
 def _run_check(run: Run, spec: CheckSpec) -> CheckRecord:
     started = time.perf_counter()
     try:
-        measurement = spec.check.run(run.context(spec))
+        measurement = _not_given(run, spec) or spec.check.run(run.context(spec))
         if not isinstance(measurement, Measurement):
             raise TypeError(  # noqa: TRY301 - reported like the check's own errors
                 f"The check returned a {type(measurement).__name__}, not a Measurement."
@@ -163,10 +167,24 @@ def _run_check(run: Run, spec: CheckSpec) -> CheckRecord:
     return replace(record, duration_ms=duration)
 
 
+def _not_given(run: Run, spec: CheckSpec) -> Measurement | None:
+    """Skip a check whose input the request does not give, and say how to give it."""
+    data = run.dataset
+    given = {
+        "train": data is not None and data.train is not None,
+        "sensitive": data is not None and bool(data.sensitive),
+        "baseline": run.baseline is not None,
+    }
+    missing = [INPUTS[name] for name in spec.check.needs if not given[name]]
+    return Measurement.skipped(f"Give {'; '.join(missing)}.") if missing else None
+
+
 def _measured(spec: CheckSpec, measurement: Measurement) -> CheckRecord:
     threshold = measurement.threshold or spec.threshold
     value, interval = _finite(measurement.value), measurement.ci
-    outcome = measurement.outcome
+    outcome, needed, more = measurement.outcome, measurement.needed, ""
+    if outcome is None and value is not None and threshold.is_undecided(value, interval):
+        needed, more = _too_few(measurement, threshold, value)
     if outcome is None:
         if value is None:
             raise ValueError(
@@ -190,12 +208,34 @@ def _measured(spec: CheckSpec, measurement: Measurement) -> CheckRecord:
         ci_low=_finite(low),
         ci_high=_finite(high),
         sample_size=None if measurement.n is None else int(measurement.n),
-        message=measurement.message,
+        needed=needed,
+        needs=spec.check.needs,
+        message=measurement.message + more,
         category=category,
         retries=measurement.retries,
         suggestions=() if is_good else measurement.suggestions,
         details=_object(measurement.details),
     )
+
+
+def _too_few(
+    measurement: Measurement, threshold: Threshold, value: float
+) -> tuple[int | None, str]:
+    """Say how many observations would decide, and count it where failing would.
+
+    Where a value beyond the threshold is a warning, too few observations are no more.
+    """
+    limit, interval = threshold.passed, measurement.ci
+    if limit is None or interval is None or not measurement.n:
+        return None, ""
+    bound = threshold.bound(interval)
+    if not math.isfinite(bound):
+        return None, f" Too few to tell: there are {measurement.n:,}."
+    needed = rows_needed(measurement.n, value, bound, limit)
+    if needed is None:
+        return None, " That is too close to the threshold to tell."
+    said = f" Too few to tell: about {needed:,} would do, there are {measurement.n:,}."
+    return (needed if threshold.warned is None else None), said
 
 
 def _errored(spec: CheckSpec, error: Exception, run: Run) -> CheckRecord:
@@ -209,6 +249,7 @@ def _errored(spec: CheckSpec, error: Exception, run: Run) -> CheckRecord:
         severity=spec.severity,
         outcome=Outcome.ERROR,
         threshold=spec.threshold if spec.threshold.passed is not None else None,
+        needs=spec.check.needs,
         message=f"{type(error).__name__}: {error}"[:1000],
         category=diagnosis.category.value,
         temporary=diagnosis.temporary,

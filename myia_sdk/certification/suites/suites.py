@@ -12,6 +12,10 @@ own with the same keys::
 
     [policy]
     use = "standard"
+    min_level = 2
+
+    [data]
+    digest = "sha256:..."
 
     [[check]]
     id = "performance"
@@ -23,9 +27,11 @@ own with the same keys::
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -63,6 +69,9 @@ class Suite:
     description: str = ""
     #: ``{"prompt": ..., "completion": ...}`` per million tokens, for cost budgets.
     prices: Mapping[str, float] = field(default_factory=dict)
+    #: ``sha256:...`` of the only data that may be certified by it, as reports call
+    #: them; any data if ``None``.
+    data_digest: str | None = None
 
     @property
     def digest(self) -> str:
@@ -78,6 +87,7 @@ class Suite:
             "seed": self.seed,
             "policy": self.policy.to_record(),
             "checks": [spec.identity() for spec in self.checks],
+            "data": self.data_digest,
         }
         return "sha256:" + hashlib.sha256(_canonical(identity)).hexdigest()
 
@@ -114,6 +124,7 @@ class Suite:
             },
             "policy": self.policy.to_record(),
             "check": [spec.to_record() for spec in self.checks],
+            **({"data": {"digest": self.data_digest}} if self.data_digest else {}),
         }
 
     def with_overrides(self, overrides: Mapping[str, object]) -> Self:
@@ -185,6 +196,7 @@ class Suite:
             prices=_prices(head),
             policy=Policy.from_record(reader.mapping("policy"), f"{where}: [policy]"),
             checks=read_specs(reader.items("check"), kind, where, plugins),
+            data_digest=_data_digest(reader),
         )
         head.refuse_rest()
         reader.refuse_rest()
@@ -234,6 +246,7 @@ def list_suites() -> list[str]:
     )
 
 
+@cache
 def _read_builtin(name: str, plugins: tuple[str, ...]) -> Suite:
     known = list_suites()
     if name not in known:
@@ -259,6 +272,20 @@ def _read_file(path: Path, plugins: tuple[str, ...]) -> Suite:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise SuiteError(f"{path} is not valid TOML: {exc}") from exc
     return Suite.from_record(record, str(path), plugins)
+
+
+def _data_digest(reader: RecordReader) -> str | None:
+    inner = RecordReader(
+        reader.mapping("data"), f"{reader.where}: [data]", SuiteError
+    )
+    digest = inner.optional_text("digest")
+    inner.refuse_rest()
+    if digest is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+        raise SuiteError(
+            f"{inner.where}: 'digest' is {digest!r}; it must be sha256: and 64 "
+            "hexadecimal digits, as a report's dataset has it."
+        )
+    return digest
 
 
 def _prices(head: RecordReader) -> dict[str, float]:

@@ -45,7 +45,16 @@ class Findings:
     #: ``A`` to ``F``; A and B are certified, C and D a warning, F failed.
     rating: str
     verdict: Verdict
-    #: The most severe category over all checks, ``None`` when nothing was wrong.
+    #: Share of the suite's weight that was measured, level of assurance, and inputs for
+    #: want of which checks were skipped, see `Assurance`; ``None`` in reports by the
+    #: rules of 1.0.
+    coverage: float | None = None
+    level: int | None = None
+    missing: tuple[str, ...] = ()
+    #: Whose rules these are, see `Origin`, and checks that the request changed.
+    suite_origin: str | None = None
+    overridden: tuple[str, ...] = ()
+    #: Category of what decided the verdict, ``None`` for a certified model.
     error_category: str | None = None
     #: Record of the policy by which the verdict was given.
     policy: Mapping[str, JSON] = field(default_factory=dict)
@@ -105,6 +114,11 @@ class Findings:
             "score": self.score,
             "rating": self.rating,
             "verdict": self.verdict.value,
+            "coverage": self.coverage,
+            "level": self.level,
+            "missing": list(self.missing),
+            "suite_origin": self.suite_origin,
+            "overridden": list(self.overridden),
             "error_category": self.error_category,
             "policy": json_safe(self.policy),
             "reasons": list(self.reasons),
@@ -141,6 +155,11 @@ class Findings:
             score=reader.number("score") or 0.0,
             rating=reader.text("rating"),
             verdict=reader.member(Verdict, "verdict"),
+            coverage=reader.number("coverage"),
+            level=reader.optional_integer("level"),
+            missing=reader.texts("missing"),
+            suite_origin=reader.optional_text("suite_origin"),
+            overridden=reader.texts("overridden"),
             error_category=reader.optional_text("error_category"),
             policy=reader.json_object("policy"),
             reasons=reader.texts("reasons"),

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from myia_sdk.certification.checks import Outcome, Severity
 from myia_sdk.certification.checks.outcomes import MEASURED_OUTCOMES
+from myia_sdk.certification.checks.registry import INPUTS
 from myia_sdk.certification.diagnosis import ErrorCategory
 from myia_sdk.certification.diagnosis.categories import FORCED_FAILURES, most_severe
 from myia_sdk.certification.suites.policy import STANDARD
+from myia_sdk.certification.verdict.assurance import Assurance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,6 +44,8 @@ class Judgement:
     category: str | None
     #: Whether too much could not be measured to say anything.
     inconclusive: bool
+    #: How much of the suite the conclusion rests on.
+    assurance: Assurance
     #: Whether another attempt may measure it; only with ``inconclusive``.
     temporary: bool = False
     reasons: tuple[str, ...] = ()
@@ -66,37 +70,50 @@ def judge(checks: Sequence[CheckRecord], policy: Policy = STANDARD) -> Judgement
     -----
     The score is ``100 * sum(weight * credit) / sum(weight)`` over the checks that
     passed, warned or failed. The thresholds 80 and 60 and the letters are those of
-    the original system. The category is the most severe one over all checks.
+    the original system.
 
-    A failed check that is not critical costs its weight and no more: a model that
-    fails one of many is still certified, and report and certificate name the check.
-    Whoever cannot do with that makes the check critical in a suite of their own.
+    Whatever the score, a failed critical check fails the certification; and it is a
+    quality warning at best where a critical check is only warned, a major one failed,
+    either had too few observations to decide, or less was measured than the policy
+    demands. The category is that of the checks that decided the verdict.
     """
-    category = _worst_category(checks)
+    assurance = Assurance.of(checks, policy)
     score = _score(checks, policy)
     unusable = [record for record in checks if _forces_failure(record)]
     if not (unusable and policy.unusable == "failed"):
         unmeasured = _unmeasured(checks, policy)
         if unmeasured:
-            return _inconclusive(checks, score, category, unmeasured)
-    reasons = _reasons_to_fail(checks, unusable, policy)
-    if reasons:
+            return _inconclusive(checks, score, assurance, unmeasured)
+    against = [*unusable, *_failed_criticals(checks, policy)]
+    if against:
         return Judgement(
             score=score,
             rating="F",
             verdict=Verdict.FAILED,
-            category=category,
+            category=_worst_category(against),
             inconclusive=False,
-            reasons=tuple(reasons),
+            assurance=assurance,
+            reasons=tuple(_reasons_to_fail(unusable, checks, policy)),
         )
-    verdict = _verdict_of(score, policy)
+    verdict, deciding = _verdict_of(score, policy), _losing(checks, policy)
+    caps = _caps(checks, policy, assurance)
+    if caps and verdict is Verdict.CERTIFIED:
+        verdict = Verdict.QUALITY_WARNING
+        deciding = [record for _, record in caps if record is not None]
     return Judgement(
         score=score,
         rating=rating_of(score),
         verdict=verdict,
-        category=category,
+        category=None
+        if verdict is Verdict.CERTIFIED
+        else _worst_category(deciding) or ErrorCategory.QUALITY_ISSUE.value,
         inconclusive=False,
-        reasons=(_score_reason(score, verdict, policy), *_losses(checks)),
+        assurance=assurance,
+        reasons=(
+            *(reason for reason, _ in caps),
+            _score_reason(score, policy),
+            *_losses(checks),
+        ),
     )
 
 
@@ -142,11 +159,11 @@ def _unmeasured(checks: Sequence[CheckRecord], policy: Policy) -> str:
 
 
 def _inconclusive(
-    checks: Sequence[CheckRecord], score: float, category: str | None, why: str
+    checks: Sequence[CheckRecord], score: float, assurance: Assurance, why: str
 ) -> Judgement:
     errored = [record for record in checks if record.outcome is Outcome.ERROR]
     causes = dict.fromkeys(f"{record.category}: {record.message}" for record in errored)
-    errors = _worst_category(errored) if errored else category
+    errors = _worst_category(errored)
     worst = [record for record in errored if record.category == errors]
     return Judgement(
         score=score,
@@ -154,24 +171,83 @@ def _inconclusive(
         verdict=None,
         category=errors,
         inconclusive=True,
+        assurance=assurance,
         temporary=bool(worst) and any(record.temporary for record in worst),
         reasons=(why, *list(causes)[:3]),
     )
 
 
 def _reasons_to_fail(
-    checks: Sequence[CheckRecord], unusable: Sequence[CheckRecord], policy: Policy
-) -> list[str]:
-    reasons = [
-        f"{record.category} in {record.id}: {record.message}" for record in unusable
+    unusable: Sequence[CheckRecord], checks: Sequence[CheckRecord], policy: Policy
+) -> Iterator[str]:
+    for record in unusable:
+        yield f"{record.category} in {record.id}: {record.message}"
+    for record in _failed_criticals(checks, policy):
+        yield f"Critical check {record.id} failed: {record.message}"
+
+
+def _failed_criticals(
+    checks: Sequence[CheckRecord], policy: Policy
+) -> list[CheckRecord]:
+    return [
+        record
+        for record in checks
+        if policy.critical_must_pass
+        and record.severity is Severity.CRITICAL
+        and record.outcome is Outcome.FAILED
     ]
+
+
+def _losing(checks: Sequence[CheckRecord], policy: Policy) -> list[CheckRecord]:
+    """Return the checks that cost the score all their weight."""
+    lost = {Outcome.FAILED}
+    if policy.unusable == "failed":
+        lost.add(Outcome.ERROR)
+    return [record for record in checks if record.outcome in lost]
+
+
+def _caps(
+    checks: Sequence[CheckRecord], policy: Policy, assurance: Assurance
+) -> list[tuple[str, CheckRecord | None]]:
+    """Return why it cannot be certified, and the check that says so, if one does."""
+    found: list[tuple[str, CheckRecord | None]] = []
     if policy.critical_must_pass:
-        reasons += [
-            f"Critical check {record.id} failed: {record.message}"
+        found += [
+            (f"Not certified, for {what}: {record.message}", record)
             for record in checks
-            if record.severity is Severity.CRITICAL and record.outcome is Outcome.FAILED
+            if (what := _weakness(record))
         ]
-    return reasons
+    if assurance.coverage < policy.min_coverage:
+        found.append(
+            (
+                f"Not certified, for {assurance.coverage:.0%} of the suite was "
+                f"measured; at least {policy.min_coverage:.0%} must be.",
+                None,
+            )
+        )
+    if assurance.level < policy.min_level:
+        ways = "; ".join(INPUTS[name] for name in assurance.missing)
+        found.append(
+            (
+                f"Not certified, for the assurance level is {assurance.level}; at "
+                f"least {policy.min_level} is demanded. Give {ways}.",
+                None,
+            )
+        )
+    return found
+
+
+def _weakness(record: CheckRecord) -> str:
+    if record.severity is Severity.MINOR:
+        return ""
+    named = f"the {record.severity.value} check {record.id}"
+    if record.needed is not None:
+        return f"{named} has too few observations"
+    if record.outcome is Outcome.FAILED:
+        return f"{named} failed"
+    if record.outcome is Outcome.WARNED and record.severity is Severity.CRITICAL:
+        return f"{named} is warned"
+    return ""
 
 
 def _forces_failure(record: CheckRecord) -> bool:
@@ -190,10 +266,10 @@ def _verdict_of(score: float, policy: Policy) -> Verdict:
     return Verdict.FAILED
 
 
-def _score_reason(score: float, verdict: Verdict, policy: Policy) -> str:
-    if verdict is Verdict.CERTIFIED:
+def _score_reason(score: float, policy: Policy) -> str:
+    if score >= policy.certified_at:
         return f"Score {score:g}, at least {policy.certified_at:g}."
-    if verdict is Verdict.QUALITY_WARNING:
+    if score >= policy.warning_at:
         return (
             f"Score {score:g}, below {policy.certified_at:g} "
             f"but at least {policy.warning_at:g}."

@@ -27,6 +27,20 @@ VERDICT_WORDS = {
     Verdict.FAILED: "failed",
 }
 
+#: What is said of the origin of a suite's rules, by `Origin`.
+ORIGINS = {
+    "official": "the official rules",
+    "changed": "an official name, but other checks or thresholds",
+    "own": "rules of their own",
+}
+
+#: What is said of inputs that were not given.
+MISSING = {
+    "train": "training data",
+    "sensitive": "groups of people",
+    "baseline": "a baseline model",
+}
+
 _COMPARATORS = {"<=": "≤", ">=": "≥", "<": "<", ">": ">", "==": "="}
 _DIGITS = 4
 
@@ -110,6 +124,8 @@ def facts(report: Findings) -> list[tuple[str, str]]:
         ("Answered as", str(report.resolved.get("model") or "")),
         ("Suite", f"{report.suite_id} {report.suite_version}"),
         ("Suite digest", report.suite_digest),
+        ("Rules", _rules(report)),
+        ("Measured", _measured(report)),
         ("Started", report.started_at.strftime("%Y-%m-%d %H:%M:%S UTC")),
         ("Took", duration(report.duration_ms)),
         ("Checks", ", ".join(f"{n} {outcome}" for outcome, n in counted.items() if n)),
@@ -117,6 +133,25 @@ def facts(report: Findings) -> list[tuple[str, str]]:
         ("Usage", _usage(report)),
     ]
     return [(name, value) for name, value in pairs if value]
+
+
+def _rules(report: Findings) -> str:
+    if report.coverage is None:
+        return "those of before 2.0.0, which certified by the score alone"
+    text = ORIGINS.get(report.suite_origin or "", "")
+    changed = ", ".join(report.overridden)
+    return f"{text}; the request changed {changed}" if changed else text
+
+
+def _measured(report: Findings) -> str:
+    if report.coverage is None:
+        return ""
+    text = f"{report.coverage:.0%} of the suite"
+    if not any(record.needs for record in report.checks):
+        return text
+    text += f", assurance level {report.level} of 3"
+    missing = ", ".join(MISSING.get(name, name) for name in report.missing)
+    return f"{text}; not given: {missing}" if missing else text
 
 
 def _usage(report: Findings) -> str:
