@@ -78,7 +78,7 @@ def certificate(
         output.write_text(text, encoding="utf-8")
 
 
-def verify(
+def verify(  # noqa: PLR0917 -- typer makes options of them
     file: Annotated[Path, typer.Argument(help="Certificate.", exists=True)],
     key: Annotated[
         list[Path] | None,

@@ -45,6 +45,18 @@ def submit(  # noqa: PLR0917 -- typer makes options of them
     target: Annotated[
         str | None, typer.Option(help="Column of the data that holds the truth.")
     ] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(help="Training data, with the same columns; for level 2."),
+    ] = None,
+    sensitive: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of the data that tells groups of people."),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Model to compare with: a file, or a registered name."),
+    ] = None,
     region: Annotated[list[str] | None, typer.Option(help="Region.")] = None,
     name: Annotated[str | None, typer.Option(help="What listings call it.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Tag.")] = None,
@@ -66,7 +78,8 @@ def submit(  # noqa: PLR0917 -- typer makes options of them
             Submissions(client.connection, warn=False).submit(
                 model,
                 suite=suite,
-                dataset=table_of(data, target),
+                dataset=dataset_of(data, target, train=train, sensitive=sensitive),
+                parameters={} if baseline is None else {"baseline": baseline},
                 region=one or None,
                 name=name,
                 priority=priority,
@@ -144,6 +157,33 @@ def _report_of(job: str) -> Report:
         return Report.from_record(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         fail(f"{job!r} cannot be read as a report: {error}")
+
+
+def dataset_of(
+    data: Path | None,
+    target: str | None,
+    *,
+    train: Path | None = None,
+    sensitive: list[str] | None = None,
+) -> dict[str, object] | None:
+    """Return test data with what else there is, as ``dataset=`` takes them.
+
+    Raises
+    ------
+    DatasetError
+        There is more than test data, but none of these; or no target.
+    """
+    test = table_of(data, target)
+    if test is None:
+        if train is not None or sensitive:
+            raise DatasetError("There are no test data; give --data FILE.")
+        return None
+    found: dict[str, object] = {"X": test[0], "y": test[1]}
+    if train is not None:
+        found["train"] = table_of(train, target)
+    if sensitive:
+        found["sensitive"] = sensitive
+    return found
 
 
 def table_of(path: Path | None, target: str | None) -> tuple[str, str] | None:

@@ -251,13 +251,16 @@ class Submissions:
 
         options = self._options(draft, job_id)
         model, dataset, suite = self._look_up(model, dataset, suite)
+        given = dict(parameters or {})
+        if "baseline" in given:
+            given["baseline"], _, _ = self._look_up(given["baseline"], None, None)
         request = build_request(
             model,
             suite=suite,
             artifacts=self._connection.artifacts,
             dataset=dataset,
             region=region,
-            parameters=parameters,
+            parameters=given,
             name=name,
             plugins=self._connection.plugins,
             accepted=self._connection.accepted,

@@ -97,6 +97,7 @@ records were read (ISO 8601), ``attrs["truncated"]`` whether there were more.
     ci_low           Float64              95 % interval, lower end
     ci_high          Float64              its upper end
     sample_size      Int64                observations
+    needed           Int64                how many would do
     duration         timedelta64[us]      time the check took
     retries          Int64                requests sent again
     error_category   str                  why not measured
@@ -118,7 +119,10 @@ records were read (ISO 8601), ``attrs["truncated"]`` whether there were more.
     verdict          category             what it states
     score            Float64              score, 0 to 100
     rating           category             rating
-    error_category   str                  most severe category
+    coverage         Float64              share of the suite measured
+    level            Int64                level of assurance, 1 to 3
+    suite_origin     str                  official, changed or own
+    error_category   str                  why not certified
     issued_at        datetime64[us, UTC]  when it was signed
     expires_at       datetime64[us, UTC]  when it stops to count
     is_valid         boolean              neither expired nor revoked at as_of

@@ -71,7 +71,7 @@ CHECK_COLUMNS: tuple[Column, ...] = (
     Column("ci_low", NUMBER, lambda row: row.check.ci_low, "95 % interval, lower end"),
     Column("ci_high", NUMBER, lambda row: row.check.ci_high, "its upper end"),
     Column("sample_size", INTEGER, lambda row: row.check.sample_size, "observations"),
-    Column("needed", INTEGER, lambda row: row.check.needed, "observations that would do"),
+    Column("needed", INTEGER, lambda row: row.check.needed, "how many would do"),
     Column("duration", SPAN, _duration, "time the check took"),
     Column("retries", INTEGER, lambda row: row.check.retries, "requests sent again"),
     Column("error_category", TEXT, lambda row: row.check.category, "why not measured"),

@@ -37,8 +37,11 @@ if TYPE_CHECKING:
     from myia_sdk.client import Connection
 
 _ENDPOINT_FIELDS = ("kind", "url", "model_id", "secret")
+#: What more there is to measure with, and so a higher level of assurance.
+_MORE_FIELDS = ("train", "train_target", "sensitive", "baseline")
 _TEXT_FIELDS = (
     "file",
+    "sensitive",
     "suite_file",
     "url",
     "model_id",
@@ -55,7 +58,10 @@ _TEXT_FIELDS = (
 )
 #: Fields on which the choices of others depend.
 _CHANGING = frozenset(
-    {"source", "model", "kind", "features", "suite", "suite_file", "target"}
+    {
+        *("source", "model", "kind", "features", "suite", "suite_file", "target"),
+        *("train", "train_target", "baseline"),
+    }
 )
 _COST_FIELDS = ("price_prompt", "price_completion", "max_cost")
 #: Fields that the list of checks with its estimate depends on.
@@ -120,6 +126,12 @@ class SubmitPanel(FormPanel):
             "secret": text_field("secret", say("submit.secret"), "env:OPENAI_API_KEY"),
             "features": choice_field("features", say("submit.features"), []),
             "target": choice_field("target", say("submit.target"), []),
+            "train": choice_field("train", say("submit.train"), []),
+            "train_target": choice_field("train_target", say("submit.target"), []),
+            "sensitive": text_field(
+                "sensitive", say("submit.sensitive"), say("submit.sensitive.hint")
+            ),
+            "baseline": choice_field("baseline", say("submit.baseline"), []),
             "suite": choice_field("suite", say("submit.suite"), []),
             "suite_file": text_field(
                 "suite_file", say("submit.suite_file"), "suite.toml"
@@ -190,6 +202,11 @@ class SubmitPanel(FormPanel):
             titles=(say("submit.options"),),
             layout=ipywidgets.Layout(max_width="486px"),
         )
+        self.more_box = ipywidgets.Accordion(
+            children=[ipywidgets.VBox([self.fields[name] for name in _MORE_FIELDS])],
+            titles=(say("submit.more"),),
+            layout=ipywidgets.Layout(max_width="486px"),
+        )
         column = ipywidgets.Layout(flex="1 1 400px", min_width="0", max_width="500px")
         buttons = ipywidgets.HBox(
             [self.submit_button, self.look_button, self.watch_button],
@@ -198,6 +215,7 @@ class SubmitPanel(FormPanel):
         left = ipywidgets.VBox(
             [
                 *(self.fields[name] for name in main),
+                self.more_box,
                 self.options_box,
                 buttons,
                 self.message,
@@ -240,6 +258,15 @@ class SubmitPanel(FormPanel):
         self._options("model", models, say("submit.model.none"))
         self._options("features", tables, say("submit.features.none"))
         self._options("target", controller.target_choices(), say("submit.target.none"))
+        none = (say("submit.none"), "")
+        self._options(
+            "train", [none, *(one for one in tables if one[1] != values.features)], ""
+        )
+        self._options("train_target", controller.train_target_choices(), none[0])
+        others = [(one.label, one.name) for one in controller.models]
+        self._options(
+            "baseline", [none, *(one for one in others if one[1] != values.model)], ""
+        )
         suites = dict.fromkeys(controller.suites or [values.suite])
         for choice in (BASELINE, OWN_SUITE):
             suites.pop(choice, None)
@@ -259,9 +286,11 @@ class SubmitPanel(FormPanel):
             *((name, values.source == "endpoint") for name in _ENDPOINT_FIELDS),
             ("features", has_data),
             ("target", has_data),
+            ("train_target", bool(values.train)),
             *((name, controller.is_remote()) for name in _COST_FIELDS),
         ):
             self.fields[name].layout.display = None if is_shown else "none"
+        self.more_box.layout.display = None if has_data else "none"
 
     def _options(self, name: str, options: list[tuple[str, str]], nothing: str) -> None:
         control = self.fields[name].control

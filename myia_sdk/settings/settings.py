@@ -39,10 +39,9 @@ from myia_sdk.settings.variables import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from myia_sdk.certification.suites.rules import Allowed
-
     from pydantic.fields import FieldInfo
 
+    from myia_sdk.certification.suites.rules import Allowed
     from myia_sdk.queue.wire import ConnectionOptions
 
 DEFAULT_BOARD_PASSWORD = "admin123"  # noqa: S105 -- the setup guide's published default

@@ -222,7 +222,6 @@ class Finisher:
         record = replace(report, certificate=certificate.to_record()).to_record()
         return Finished(record, labels)
 
-
     def _rules(self, request: CertificationRequest) -> Rules:
         """Return what a request is judged by; only what this worker may sign.
 

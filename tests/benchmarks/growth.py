@@ -54,7 +54,7 @@ class Timed:
 
 
 def memory(name: str) -> float:
-    """A figure of this process by the kernel, bytes: ``VmRSS`` or ``VmHWM``, its peak."""
+    """Bytes of this process by the kernel: ``VmRSS``, or its peak ``VmHWM``."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return next(
         float(line.split()[1]) * 1024

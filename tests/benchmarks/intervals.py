@@ -138,7 +138,7 @@ def calibrated(
     rng: np.random.Generator, n: int, value: float
 ) -> tuple[intervals.Interval, float, bool]:
     """Expected calibration error of a model that is too sure by ``1 - value``, or 0."""
-    gap = 1 - value if value > 0.5 else 0.0  # noqa: PLR2004
+    gap = 1 - value if value > 0.5 else 0.0
     sure = rng.uniform(0.5, 1, size=n)
     right = rng.random(n) < sure - gap
     place = np.clip(np.ceil(sure * 15).astype(int) - 1, 0, 14)

@@ -1,4 +1,4 @@
-"""How often models of known quality are certified: the verdict's operating characteristic.
+"""How often models of known quality are certified: the operating characteristic.
 
 Run ``python -m tests.benchmarks.verdicts [--runs N] [--seed S]``. Models whose true
 quality is known, since the data are made, are certified on fresh test data by the
@@ -6,10 +6,10 @@ official suites, as a worker does it:
 
 * classifiers: logistic regressions on two normal distributions, by their true ROC AUC;
   the threshold of ``classifier-baseline`` is 0.70;
-* regressors: linear models with normal errors, by their true gain in mean absolute error
-  over a constant; the threshold of ``regressor-baseline`` is 0.10;
+* regressors: linear models with normal errors, by their true gain in mean absolute
+  error over a constant; the threshold of ``regressor-baseline`` is 0.10;
 * chat models that follow an instruction with a known probability, by the check
-  ``system-prompt`` of ``chat-baseline``, beside ``basic-prompt``; its threshold is 0.80.
+  ``system-prompt`` of ``chat-baseline`` beside ``basic-prompt``; the threshold is 0.80.
 
 Each cell shows the share of runs that ended certified, with a warning, and failed, in
 per cent. At the threshold at most 5 % may be certified; with 1,000 rows a clearly good
@@ -111,13 +111,14 @@ class Obeying:
         known = _MATERIAL["instruction"]
         asked = [one for one in known if one["text"] == messages[0]["content"]]
         follows = self.rng.random() < self.rate
-        text = right_answer(asked[0]) if asked and follows else "No, never, at all, the."
+        text = answer(asked[0], is_right=bool(follows)) if asked else "Hello."
         yield ChatEvent(elapsed=0.01, text=text, finish_reason="stop")
 
 
-def right_answer(instruction: Mapping[str, Any]) -> str:
+def answer(instruction: Mapping[str, Any], *, is_right: bool) -> str:
     value = instruction.get("value")
     candidates = [
+        "No, never, at all the",
         "A",
         "a",
         "A b",
@@ -134,7 +135,7 @@ def right_answer(instruction: Mapping[str, Any]) -> str:
         *(value if isinstance(value, list) else ()),
     ]
     rule = instruction["rule"]
-    return next(text for text in candidates if obeys(text, rule, value))
+    return next(one for one in candidates if obeys(one, rule, value) is is_right)
 
 
 def chat_reports(

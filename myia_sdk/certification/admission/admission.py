@@ -29,6 +29,7 @@ from myia_sdk.certification.request import (
 )
 from myia_sdk.certification.request.parameters import require_parameters
 from myia_sdk.certification.suites import Suite, list_suites, load_suite
+from myia_sdk.certification.suites.rules import require_data
 from myia_sdk.certification.traffic.budget import price_of
 from myia_sdk.errors import (
     DatasetError,
@@ -171,6 +172,7 @@ def build_request(
         if data is None or isinstance(data, DatasetRef)
         else artifacts.put_dataset(data)
     )
+    require_data(chosen, None if stored is None else stored.artifact)
     return CertificationRequest(
         model=candidate.stored(artifacts),
         suite=_suite_field(suite, chosen),

@@ -111,12 +111,16 @@ def _compared_errors(
     both = [predictions(context), theirs]
     mine, baseline = (regression_metric(metric, truth, one) for one in both)
     ours_without, theirs_without = (_without_each(metric, truth, one) for one in both)
-    return mine, baseline, difference_interval(
-        _gain(metric, mine, baseline),
-        theirs_without - ours_without
-        if metric in _LOSSES
-        else ours_without - theirs_without,
-        weight=row_weight(context),
+    return (
+        mine,
+        baseline,
+        difference_interval(
+            _gain(metric, mine, baseline),
+            theirs_without - ours_without
+            if metric in _LOSSES
+            else ours_without - theirs_without,
+            weight=row_weight(context),
+        ),
     )
 
 
@@ -128,9 +132,10 @@ def _without_each(metric: str, truth: np.ndarray, predicted: np.ndarray) -> np.n
         return np.asarray((absolute.sum() - absolute) / (n - 1))
     squares = errors**2
     if metric == "rmse":
-        return np.sqrt(np.maximum(squares.sum() - squares, 0) / (n - 1))
+        return np.asarray(np.sqrt(np.maximum(squares.sum() - squares, 0) / (n - 1)))
     around = (truth - truth.mean()) ** 2
-    return 1 - (squares.sum() - squares) / (around.sum() - around * n / (n - 1))
+    rest = around.sum() - around * n / (n - 1)
+    return np.asarray(1 - (squares.sum() - squares) / rest)
 
 
 def _compared_areas(context: CheckContext) -> tuple[float, float, Interval]:
@@ -141,11 +146,15 @@ def _compared_areas(context: CheckContext) -> tuple[float, float, Interval]:
     )
     # A row moves the mean area by its part; rows seen to differ in none may yet.
     difference = ours.area - theirs.area
-    return ours.area, theirs.area, difference_interval(
-        difference,
-        difference - (ours.parts - theirs.parts),
-        weight=row_weight(context),
-        unseen=2 / (data.rows + 2) ** 2,
+    return (
+        ours.area,
+        theirs.area,
+        difference_interval(
+            difference,
+            difference - (ours.parts - theirs.parts),
+            weight=row_weight(context),
+            unseen=2 / (data.rows + 2) ** 2,
+        ),
     )
 
 
@@ -170,6 +179,10 @@ def _compared_labels(
     sizes = np.bincount(ours.truth)
     # Bonett and Price 2012: two rows more on which the models differ, in each class.
     unseen = float((2 / (sizes[sizes > 0] + 2) ** 2).mean() / np.count_nonzero(sizes))
-    return mine, baseline, difference_interval(
-        mine - baseline, without, weight=row_weight(context), unseen=unseen
+    return (
+        mine,
+        baseline,
+        difference_interval(
+            mine - baseline, without, weight=row_weight(context), unseen=unseen
+        ),
     )

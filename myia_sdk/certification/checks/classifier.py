@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -133,6 +134,7 @@ class _Recall(NamedTuple):
     rows: int
     share: float
     interval: Interval
+    #: NaN where the class is never predicted.
     precision: float
     precision_interval: Interval
 
@@ -189,7 +191,9 @@ def per_class(context: CheckContext) -> Measurement:
             "Weigh the classes, or move the threshold of the decision.",
         ),
         details={
-            "classes": {str(one.label): one.to_record() for one in found[:_SHOWN_CLASSES]},
+            "classes": {
+                str(one.label): one.to_record() for one in found[:_SHOWN_CLASSES]
+            },
             "absent": [str(label) for label in absent[:_SHOWN_CLASSES]],
         },
     )
@@ -206,7 +210,7 @@ def _recalls(context: CheckContext) -> Iterator[_Recall]:
             int(rows[place]),
             float(hits / rows[place]),
             wilson_interval(hits * weight, rows[place] * weight),
-            float(hits / answers[place]) if answers[place] else 0.0,
+            float(hits / answers[place]) if answers[place] else math.nan,
             wilson_interval(hits * weight, answers[place] * weight),
         )
 

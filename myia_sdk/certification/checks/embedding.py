@@ -159,7 +159,7 @@ def anisotropy(context: CheckContext) -> Measurement:
     version="2.0.0",
     title="Time of one text",
     kinds=_KINDS,
-    params={"requests": 73, "max_seconds": 60.0},
+    params={"requests": 72, "max_seconds": 60.0},
     threshold=Threshold(comparator="<=", passed=1.0, warned=5.0, rule="bound"),
     material=list(TEXTS),
     effort=sends("requests", question=40, answer=0, more=2),
@@ -167,7 +167,7 @@ def anisotropy(context: CheckContext) -> Measurement:
 def latency(context: CheckContext) -> Measurement:
     """95th percentile of the seconds for one short text, with nothing else running.
 
-    Its interval is that of order statistics, which has an upper bound from 73 requests
+    Its interval is that of order statistics, which has an upper bound from 72 requests
     on; a slow endpoint is asked less often, no longer than ``max_seconds``.
     """
     seconds: list[float] = []

@@ -151,9 +151,7 @@ def regression_fairness(context: CheckContext) -> Measurement:
     Judged as the slices of the features are. Unequal treatment is a warning, unless the
     suite sets ``fail``.
     """
-    groups = slices_of(
-        data_of(context).sensitive, 4, number(context, "min_group_rows")
-    )
+    groups = slices_of(data_of(context).sensitive, 4, number(context, "min_group_rows"))
     if not groups.names:
         return Measurement.skipped("No sensitive column has two groups large enough.")
     found = judge_errors(context, groups)

@@ -53,6 +53,8 @@ def copied_rows(context: CheckContext) -> Measurement:
     """
     found = copies(context)
     count, rows = int(found.is_copy.sum()), len(found.is_copy)
+    if not data_of(context).features.width:
+        return Measurement.skipped("The data have no features.")
     if not found.can_be_told:
         return Measurement.skipped(
             f"{count} of {rows} test rows are like an earlier one, as rows of so few "

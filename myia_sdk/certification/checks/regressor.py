@@ -138,9 +138,7 @@ def train_test_gap(context: CheckContext) -> Measurement:
     and warns when it may be chance. The interval takes the farthest bounds of both.
     """
     data, train = data_of(context), training_data(context)
-    before = regression_estimate(
-        "rmse", train.truth, train_predictions(context, train)
-    )
+    before = regression_estimate("rmse", train.truth, train_predictions(context, train))
     after = regression_estimate(
         "rmse", data.truth, predictions(context), row_weight(context)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -40,54 +40,78 @@ class _Reaction(NamedTuple):
     probe: str
     outcome: Outcome
     text: str
+    must_refuse: bool
 
 
 @check(
     "schema-errors",
-    version="1.0.0",
+    version="2.0.0",
     title="Refuses rows it cannot understand",
     kinds=["classifier", "regressor"],
     threshold=Threshold(comparator=">=", passed=1.0),
 )
 def schema_errors(context: CheckContext) -> Measurement:
-    """Share of malformed inputs that are refused with an error.
+    """Share of malformed inputs that get no wrong answer.
 
     Rows of the wrong width and texts in place of numbers must be refused. Missing and
-    infinite values may be answered with a known class or a finite number; answering
-    NaN instead of raising is a warning. An unknown category should be refused;
-    ignoring it is a warning, since encoders can be told to.
+    infinite values, and unknown categories, may be answered, but not with a class that
+    the model does not have; how they are answered is the check ``unknown-values``.
     """
-    rows = np.arange(min(_PROBE_ROWS, data_of(context).rows))
-    features = data_of(context).features.take(rows)
-    if not features.width:
+    found = _reactions(context)
+    if not found:
         return Measurement.skipped("The data have no features.")
-    reactions = [_react(context, probe) for probe in _probes(features)]
-    worst = {reaction.outcome for reaction in reactions}
-    outcome = next(
-        (each for each in (Outcome.FAILED, Outcome.WARNED) if each in worst),
-        Outcome.PASSED,
-    )
-    good = sum(reaction.outcome is Outcome.PASSED for reaction in reactions)
-    accepted = [
-        f"{reaction.probe}: {reaction.text}"
-        for reaction in reactions
-        if reaction.outcome is not Outcome.PASSED
-    ]
+    return _judged(found, (Outcome.FAILED,))
+
+
+@check(
+    "unknown-values",
+    version="1.0.0",
+    title="Says when a value tells it nothing",
+    kinds=["classifier", "regressor"],
+    threshold=Threshold(comparator=">=", passed=1.0, warned=0.0),
+)
+def unknown_values(context: CheckContext) -> Measurement:
+    """Share of inputs without meaning that are refused, or understood.
+
+    Missing and infinite values may be answered with a class or a finite number; NaN in
+    place of an error is a warning, since whoever looks only at the class sees none. So
+    is an answer to an unknown category as if it were known: encoders can be told to.
+    """
+    open_ended = [one for one in _reactions(context) if not one.must_refuse]
+    if not open_ended:
+        return Measurement.skipped("No value of these data could be unknown.")
+    return _judged(open_ended, (Outcome.FAILED, Outcome.WARNED))
+
+
+def _judged(found: list[_Reaction], bad: tuple[Outcome, ...]) -> Measurement:
+    wrong = [f"{one.probe}: {one.text}" for one in found if one.outcome in bad]
+    good = len(found) - len(wrong)
     return Measurement(
-        value=good / len(reactions),
-        n=len(reactions),
-        outcome=outcome,
+        value=good / len(found),
+        n=len(found),
         message=(
-            f"{good} of {len(reactions)} malformed inputs are handled rightly"
-            + (f"; not so {'; '.join(accepted)}" if accepted else "")
+            f"{good} of {len(found)} such inputs are handled rightly"
+            + (f"; not so {'; '.join(wrong)}" if wrong else "")
             + "."
         ),
-        suggestions=("Validate the input before predicting.",) if accepted else (),
+        suggestions=("Validate the input before predicting.",) if wrong else (),
         details={
-            reaction.probe: {"outcome": reaction.outcome.value, "answer": reaction.text}
-            for reaction in reactions
+            one.probe: {"outcome": one.outcome.value, "answer": one.text}
+            for one in found
         },
     )
+
+
+def _reactions(context: CheckContext) -> list[_Reaction]:
+    """Ask the model once what both checks look at."""
+
+    def ask() -> object:
+        rows = np.arange(min(_PROBE_ROWS, data_of(context).rows))
+        features = data_of(context).features.take(rows)
+        probes = _probes(features) if features.width else ()
+        return [_react(context, probe) for probe in probes]
+
+    return cast("list[_Reaction]", context.shared.get("malformed input", ask))
 
 
 def _probes(features: Features) -> Iterator[_Probe]:
@@ -135,21 +159,26 @@ def _filled(features: Features, places: Sequence[int], text: str) -> object:
 
 
 def _react(context: CheckContext, probe: _Probe) -> _Reaction:
+    outcome, text = _reaction(context, probe)
+    return _Reaction(probe.name, outcome, text, probe.must_refuse)
+
+
+def _reaction(context: CheckContext, probe: _Probe) -> tuple[Outcome, str]:
     try:
         answer = _answer(context, probe.rows)
     except ModelNotSeenError:
         raise
     except Exception as exc:  # noqa: BLE001 - an error is the right answer
-        return _Reaction(probe.name, Outcome.PASSED, f"refused, {type(exc).__name__}")
+        return Outcome.PASSED, f"refused, {type(exc).__name__}"
     if probe.must_refuse:
-        return _Reaction(probe.name, Outcome.FAILED, f"answered {answer.ravel()[:3]}")
+        return Outcome.FAILED, f"answered {answer.ravel()[:3]}"
     if probe.should_refuse:
-        return _Reaction(probe.name, Outcome.WARNED, "answered as if it were known")
+        return Outcome.WARNED, "answered as if it were known"
     if not _is_finite(answer):
-        return _Reaction(probe.name, Outcome.WARNED, "answered with NaN")
+        return Outcome.WARNED, "answered with NaN"
     if not _is_known(context, answer):
-        return _Reaction(probe.name, Outcome.FAILED, f"answered {answer.ravel()[:3]}")
-    return _Reaction(probe.name, Outcome.PASSED, "answered soundly")
+        return Outcome.FAILED, f"answered {answer.ravel()[:3]}"
+    return Outcome.PASSED, "answered soundly"
 
 
 def _answer(context: CheckContext, rows: object) -> np.ndarray:

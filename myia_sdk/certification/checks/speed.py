@@ -26,13 +26,13 @@ _MILLISECONDS = 1000
     version="2.0.0",
     title="Time of a prediction",
     kinds=["classifier", "regressor"],
-    params={"calls": 73, "batch_rows": 1000, "max_batch_ms_per_row": 1.0},
+    params={"calls": 72, "batch_rows": 1000, "max_batch_ms_per_row": 1.0},
     threshold=Threshold(comparator="<=", passed=100.0, rule="bound"),
 )
 def latency(context: CheckContext) -> Measurement:
     """95th percentile for one row, and time per row of a batch.
 
-    Its interval is that of order statistics, which has an upper bound from 73 calls on.
+    Its interval is that of order statistics, which has an upper bound from 72 calls on.
     The first call is not counted: it warms up caches and thread pools.
     """
     features, model = data_of(context).features, classifier_of(context)

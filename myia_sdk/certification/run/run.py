@@ -20,7 +20,6 @@ from myia_sdk.certification.checks.context import Shared
 from myia_sdk.certification.checks.registry import INPUTS
 from myia_sdk.certification.diagnosis import diagnose
 from myia_sdk.certification.request import ENDPOINT_FAMILIES, JSON, json_safe
-from myia_sdk.certification.statistics.intervals import rows_needed
 from myia_sdk.certification.traffic import Budget, RetryPolicy
 from myia_sdk.certification.traffic.budget import BudgetExceededError
 from myia_sdk.certification.traffic.traffic import at_once, concurrency_of
@@ -183,7 +182,11 @@ def _measured(spec: CheckSpec, measurement: Measurement) -> CheckRecord:
     threshold = measurement.threshold or spec.threshold
     value, interval = _finite(measurement.value), measurement.ci
     outcome, needed, more = measurement.outcome, measurement.needed, ""
-    if outcome is None and value is not None and threshold.is_undecided(value, interval):
+    if (
+        outcome is None
+        and value is not None
+        and threshold.is_undecided(value, interval)
+    ):
         needed, more = _too_few(measurement, threshold, value)
     if outcome is None:
         if value is None:
@@ -225,6 +228,8 @@ def _too_few(
 
     Where a value beyond the threshold is a warning, too few observations are no more.
     """
+    from myia_sdk.certification.statistics.intervals import rows_needed
+
     limit, interval = threshold.passed, measurement.ci
     if limit is None or interval is None or not measurement.n:
         return None, ""

@@ -132,7 +132,7 @@ def _score_bound(hits: np.ndarray, n: np.ndarray) -> float:
 
 
 def _first(is_so: Callable[[float], bool], low: float, high: float) -> float:
-    """Where something begins to be so, between a place where not and one where it is."""
+    """Find where something begins to be so: it is not so at low, and is at high."""
     for _ in range(_STEPS):
         middle = (low + high) / 2
         low, high = (low, middle) if is_so(middle) else (middle, high)
@@ -273,7 +273,7 @@ def quantile_interval(values: np.ndarray, share: float) -> Interval:
     """Interval of a quantile by order statistics; it assumes no distribution.
 
     A bound is infinite where there are too few values: the 95th percentile has an upper
-    bound from 73 values on.
+    bound from 72 values on.
 
     Parameters
     ----------
@@ -300,7 +300,7 @@ def quantile_interval(values: np.ndarray, share: float) -> Interval:
 
 
 def rows_needed(n: float, value: float, bound: float, limit: float) -> int | None:
-    """Number of observations with which a value would be told from a limit.
+    """Return how many observations would tell a value from a limit.
 
     The distance of bound and value shrinks with the root of the number; four times out
     of five it is then shorter than that of limit and value (a power of 80 %).
@@ -327,7 +327,8 @@ def rows_needed(n: float, value: float, bound: float, limit: float) -> int | Non
     if wanted > _MOST_ROWS:
         return None
     digits = max(0, math.floor(math.log10(max(wanted, 1))) - 1)
-    return math.ceil(wanted / 10**digits) * 10**digits
+    scale = float(10**digits)
+    return int(math.ceil(wanted / scale) * scale)
 
 
 def has_heavy_tails(errors: np.ndarray) -> bool:

@@ -7,8 +7,8 @@ Metrics of predicted classes are functions of confusion matrices, and take one o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from myia_sdk.certification.statistics.intervals import (
     wilson_interval,
 )
 from myia_sdk.errors import SuiteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: Draws of a confusion matrix: fewer of a large one, and so many numbers at a time.
 _DRAWS = 1000
@@ -440,7 +443,5 @@ def regression_estimate(
     if not around.any():
         return Estimate(value, Interval(-math.inf, 1.0))
     n = len(truth)
-    low, high = ratio_interval(
-        errors**2, around, removed=around * n / (n - 1), **wide
-    )
+    low, high = ratio_interval(errors**2, around, removed=around * n / (n - 1), **wide)
     return Estimate(value, Interval(1 - high, 1 - low))

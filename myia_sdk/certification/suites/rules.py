@@ -39,9 +39,7 @@ class Rules:
     overridden: tuple[str, ...] = ()
 
     @classmethod
-    def of(
-        cls, request: CertificationRequest, plugins: Iterable[str] = ()
-    ) -> Self:
+    def of(cls, request: CertificationRequest, plugins: Iterable[str] = ()) -> Self:
         """Read the suite of a request, with the changes that the request makes.
 
         Raises

@@ -275,9 +275,7 @@ def _read_file(path: Path, plugins: tuple[str, ...]) -> Suite:
 
 
 def _data_digest(reader: RecordReader) -> str | None:
-    inner = RecordReader(
-        reader.mapping("data"), f"{reader.where}: [data]", SuiteError
-    )
+    inner = RecordReader(reader.mapping("data"), f"{reader.where}: [data]", SuiteError)
     digest = inner.optional_text("digest")
     inner.refuse_rest()
     if digest is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):

@@ -217,24 +217,24 @@ def _caps(
             for record in checks
             if (what := _weakness(record))
         ]
+    demands = _demands(policy, assurance)
+    found += [(f"Not certified, for {demand}", None) for demand in demands]
+    return found
+
+
+def _demands(policy: Policy, assurance: Assurance) -> Iterator[str]:
+    """Say what the policy demands and was not measured."""
     if assurance.coverage < policy.min_coverage:
-        found.append(
-            (
-                f"Not certified, for {assurance.coverage:.0%} of the suite was "
-                f"measured; at least {policy.min_coverage:.0%} must be.",
-                None,
-            )
+        yield (
+            f"{assurance.coverage:.0%} of the suite was measured; at least "
+            f"{policy.min_coverage:.0%} must be."
         )
     if assurance.level < policy.min_level:
         ways = "; ".join(INPUTS[name] for name in assurance.missing)
-        found.append(
-            (
-                f"Not certified, for the assurance level is {assurance.level}; at "
-                f"least {policy.min_level} is demanded. Give {ways}.",
-                None,
-            )
+        yield (
+            f"the assurance level is {assurance.level}; at least {policy.min_level} is "
+            f"demanded. Give {ways}."
         )
-    return found
 
 
 def _weakness(record: CheckRecord) -> str:

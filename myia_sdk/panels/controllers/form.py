@@ -63,6 +63,10 @@ class FormValues(NamedTuple):
     secret: str = ""
     features: str = ""
     target: str = ""
+    train: str = ""
+    train_target: str = ""
+    sensitive: str = ""
+    baseline: str = ""
     suite: str = "classifier-baseline"
     suite_file: str = ""
     regions: str = ""
@@ -119,6 +123,7 @@ class SubmitForm(Controller):
         self._read: dict[object, Suite | MyiaError] = {}
         self.tables: list[TableVariable] = []
         self.columns: list[ColumnVariable] = []
+        self.train_columns: list[ColumnVariable] = []
         self.suites: list[str] = []
         self.submitted: list[str] = []
         #: What was chosen or changed at the last submission.
@@ -155,9 +160,14 @@ class SubmitForm(Controller):
         if self._table(values.features) is None:
             values = values._replace(features=_keep("", fitting))
         self.columns = self._columns(values.features)
-        targets = [one.name for one in self.columns]
-        targets += [COLUMN + name for name in self._table_columns(values.features)]
-        self.values = values._replace(target=_keep(values.target, targets))
+        values = values._replace(
+            target=_keep(values.target, _names(self.target_choices(values.features)))
+        )
+        if self._table(values.train) is None:
+            values = values._replace(train="")
+        self.train_columns = self._columns(values.train)
+        targets = _names(self.train_target_choices(values.train))
+        self.values = values._replace(train_target=_keep(values.train_target, targets))
         self._fit_suite()
 
     def entry(self) -> Entry | None:
@@ -204,14 +214,28 @@ class SubmitForm(Controller):
     def _table(self, name: str) -> TableVariable | None:
         return next((table for table in self.tables if table.name == name), None)
 
-    def target_choices(self) -> list[tuple[str, str]]:
-        """Return label and value of every possible target."""
-        choices = [(one.label, one.name) for one in self.columns]
+    def target_choices(self, table: str | None = None) -> list[tuple[str, str]]:
+        """Return label and value of every possible target of the test data."""
+        return self._targets(self.columns, table or self.values.features)
+
+    def train_target_choices(self, table: str | None = None) -> list[tuple[str, str]]:
+        """Return label and value of every possible target of the training data."""
+        chosen = self.values.train if table is None else table
+        return self._targets(self.train_columns, chosen) if chosen else []
+
+    def _targets(
+        self, columns: list[ColumnVariable], table: str
+    ) -> list[tuple[str, str]]:
+        choices = [(one.label, one.name) for one in columns]
         choices += [
             (self.say("submit.column", name=name), COLUMN + name)
-            for name in self._table_columns(self.values.features)
+            for name in self._table_columns(table)
         ]
         return choices
+
+    def sensitive(self) -> list[str]:
+        """Return the names of the sensitive columns typed, each once."""
+        return _split(self.values.sensitive)
 
     def suite_source(self) -> str | Path | None:
         """Return the name of the chosen suite, the path of one's own, or None."""
@@ -301,7 +325,7 @@ class SubmitForm(Controller):
             raise ActionRefusedError(f"The form has no field {field!r}.")
         with self._choosing:
             self.values = self.values._replace(**{field: value})
-            if field in {"source", "model", "features"}:
+            if field in {"source", "model", "features", "train"}:
                 self._choose()
             if field in {"source", "model"}:
                 self._take_suite()
@@ -340,6 +364,10 @@ def amount(text: str) -> float | None:
     except ValueError:
         return None
     return value if 0 <= value <= AMOUNT_LIMIT else None
+
+
+def _names(choices: list[tuple[str, str]]) -> list[str]:
+    return [name for _, name in choices]
 
 
 def _keep(name: str, names: list[str]) -> str:

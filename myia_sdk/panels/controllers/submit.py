@@ -46,6 +46,8 @@ class SubmitController(SubmitForm):
             "secret": lambda: self._endpoint_error("secret"),
             "features": self._features_error,
             "target": self._target_error,
+            "train_target": self._train_target_error,
+            "sensitive": self._sensitive_error,
             "suite": lambda: "" if self._is_own_suite() else self._suite_error(),
             "suite_file": lambda: self._suite_error() if self._is_own_suite() else "",
             "more_regions": self._regions_error,
@@ -144,11 +146,19 @@ class SubmitController(SubmitForm):
     def _target_error(self) -> str:
         if not self.needs_data():
             return ""
-        table = self._table(self.values.features)
-        if not self.values.target:
+        return self._column_error(self.values.features, self.values.target)
+
+    def _train_target_error(self) -> str:
+        if not self.needs_data() or not self.values.train:
+            return ""
+        return self._column_error(self.values.train, self.values.train_target)
+
+    def _column_error(self, features: str, chosen: str) -> str:
+        table = self._table(features)
+        if not chosen:
             return self.say("error.target")
         try:
-            target = self._target_values()
+            target = self._target_values(features, chosen)
         except KeyError:
             return self.say("error.target")
         if table is not None and len(target) != table.rows:
@@ -156,12 +166,18 @@ class SubmitController(SubmitForm):
         missing = count_missing(target)
         return self.say("error.missing", count=missing) if missing else ""
 
-    def _target_values(self) -> Any:
+    def _target_values(self, features: str, chosen: str) -> Any:
         namespace = self._namespace()
-        name = self.values.target
-        if name.startswith(COLUMN):
-            return namespace[self.values.features][name.removeprefix(COLUMN)]
-        return namespace[name]
+        if chosen.startswith(COLUMN):
+            return namespace[features][chosen.removeprefix(COLUMN)]
+        return namespace[chosen]
+
+    def _sensitive_error(self) -> str:
+        if not self.needs_data():
+            return ""
+        known = self._table_columns(self.values.features)
+        wrong = [name for name in self.sensitive() if name not in known]
+        return self.say("error.column", name=wrong[0]) if wrong else ""
 
     def _is_own_suite(self) -> bool:
         return self.values.suite == OWN_SUITE
@@ -273,10 +289,13 @@ class SubmitController(SubmitForm):
     def _job_options(self) -> dict[str, Any]:
         values = self.values
         limit = amount(values.max_cost) if self.is_remote() else None
+        parameters: dict[str, Any] = {} if limit is None else {"max_cost": limit}
+        if self.needs_data() and values.baseline:
+            parameters["baseline"] = self._variable(values.baseline)
         return {
             "suite": self.suite_source(),
             "dataset": self._dataset(),
-            "parameters": {} if limit is None else {"max_cost": limit},
+            "parameters": parameters,
             "priority": int(values.priority.strip() or 0),
             "delay": float(values.delay) if values.delay.strip() else None,
             "timeout": float(values.timeout) if values.timeout.strip() else None,
@@ -291,11 +310,14 @@ class SubmitController(SubmitForm):
             return self._registered()
         if self.values.source == "endpoint":
             return self.endpoint()
+        return self._variable(self.values.model)
+
+    def _variable(self, name: str) -> object:
         try:
-            return self._namespace()[self.values.model]
+            return self._namespace()[name]
         except KeyError:
             raise ActionRefusedError(
-                f"The notebook has no variable {self.values.model!r} any more."
+                f"The notebook has no variable {name!r} any more."
             ) from None
 
     def _registered(self) -> object:
@@ -307,11 +329,19 @@ class SubmitController(SubmitForm):
     def _dataset(self) -> object:
         if not self.needs_data():
             return None
-        features = self._namespace()[self.values.features]
-        target = self._target_values()
-        if self.values.target.startswith(COLUMN):
-            column = self.values.target.removeprefix(COLUMN)
-            features = features.drop(columns=[column])
+        values = self.values
+        features, target = self._data(values.features, values.target)
+        dataset: dict[str, object] = {"X": features, "y": target}
+        if values.train:
+            dataset["train"] = self._data(values.train, values.train_target)
+        if self.sensitive():
+            dataset["sensitive"] = self.sensitive()
+        return dataset
+
+    def _data(self, table: str, chosen: str) -> tuple[Any, Any]:
+        features, target = self._namespace()[table], self._target_values(table, chosen)
+        if chosen.startswith(COLUMN):
+            features = features.drop(columns=[chosen.removeprefix(COLUMN)])
         return features, target
 
     # As a controller.

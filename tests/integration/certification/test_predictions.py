@@ -27,6 +27,7 @@ from myia_sdk.certification.certificate.signing import Signer
 from myia_sdk.certification.checks import Outcome
 from myia_sdk.certification.data import ArtifactStore
 from myia_sdk.certification.report import run_suite
+from myia_sdk.certification.statistics.intervals import wilson_interval
 from myia_sdk.certification.verdict import Verdict
 from myia_sdk.errors import (
     DatasetError,
@@ -38,7 +39,7 @@ from tests.helpers.speed import at_any_speed
 #: What asks the model for more than its answers to the test data.
 ASKING = {
     *("schema-errors", "noise-robustness", "missing-values", "determinism"),
-    *("batch-invariance", "latency", "label-shuffle"),
+    *("batch-invariance", "latency", "unknown-values"),
 }
 
 
@@ -100,7 +101,7 @@ def test_a_classifier_is_measured_as_with_its_model(cancer, store):
     found = outcomes(report)
     for measured in ("performance", "calibration", "slices", "fairness", "confidence"):
         assert found[measured] is not Outcome.SKIPPED
-    details = report.check("performance").details
+    details = report.check("per-class").details
     assert report.check("performance").value == pytest.approx(
         roc_auc_score(y, model.predict_proba(X)[:, 1])
     )
@@ -314,9 +315,15 @@ def test_the_same_predictions_have_the_same_digest(cancer):
 def test_a_class_that_is_never_predicted_has_no_precision(store):
     truth = ["a", "b", "c"] * 20
     report, _ = certify(Predictions(truth, ["a", "b", "b"] * 20), store)
-    classes = report.check("performance").details["classes"]
-    assert classes["c"] == {"rows": 20, "recall": 0.0, "precision": None}
-    assert classes["b"] == {"rows": 20, "recall": 1.0, "precision": 0.5}
+    record = report.check("per-class")
+    classes = record.details["classes"]
+    assert classes["c"]["rows"] == 20
+    assert (classes["c"]["recall"], classes["c"]["precision"]) == (0.0, None)
+    assert (classes["b"]["recall"], classes["b"]["precision"]) == (1.0, 0.5)
+    low, high = wilson_interval(20, 40)
+    assert classes["b"]["precision_interval"] == pytest.approx([low, high])
+    assert record.outcome is Outcome.FAILED
+    assert "since it is never predicted" in record.message
 
 
 def test_a_failed_verdict_is_possible(store):

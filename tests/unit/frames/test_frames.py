@@ -59,12 +59,14 @@ SCHEMAS = {
     "checks": {
         "job_id": T, "check": T, "outcome": WORD, "severity": WORD, "value": N,
         "unit": T, "comparator": T, "passed_at": N, "warned_at": N, "ci_low": N,
-        "ci_high": N, "sample_size": INT, "duration": SPAN, "retries": INT,
+        "ci_high": N, "sample_size": INT, "needed": INT, "duration": SPAN,
+        "retries": INT,
         "error_category": T, "message": T, "model": T, "suite": T, "region": T,
     },
     "certificates": {
         "id": T, "model": T, "region": T, "suite": T, "suite_version": T,
-        "verdict": WORD, "score": N, "rating": WORD, "error_category": T,
+        "verdict": WORD, "score": N, "rating": WORD, "coverage": N, "level": INT,
+        "suite_origin": T, "error_category": T,
         "issued_at": AT, "expires_at": AT, "is_valid": F, "is_development": F,
         "key_id": T, "subject": T, "artifact": T, "job_id": T,
     },

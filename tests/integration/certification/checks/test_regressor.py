@@ -80,12 +80,6 @@ def test_ridge_on_diabetes_is_certified(ridge):
     assert ridge.check("leakage").value == 0
 
 
-def test_kurtosis_is_recorded_only(ridge):
-    record = ridge.check("residual-kurtosis")
-    assert record.outcome is Outcome.SKIPPED
-    assert record.value == pytest.approx(-0.014, abs=1e-3)
-
-
 @pytest.mark.parametrize(
     ("model", "low", "high"),
     [

@@ -137,7 +137,7 @@ def test_scores_become_probabilities_whatever_they_are(case, store):
     np.testing.assert_allclose(found, expected, atol=1e-5)
     # A logistic regression is calibrated; its logits taken as they are would not be.
     if kind != "shares":
-        assert report.check("calibration").outcome is Outcome.PASSED
+        assert report.check("calibration").value < 0.1
 
 
 def test_a_baseline_is_read_as_the_model_is(store):

@@ -16,6 +16,7 @@ from myia_sdk.certification.request import (
     ModelRef,
     json_safe,
 )
+from myia_sdk.certification.suites.rules import Rules
 from myia_sdk.certification.verdict import Verdict
 from myia_sdk.errors import CertificationError, PermanentCertificationError
 
@@ -171,15 +172,20 @@ def test_a_report_about_something_else_is_not_signed():
         dataset=DatasetRef(artifact=digest, rows=3),
     )
     right = report(model=request.model.to_record(), dataset=request.dataset.to_record())
-    right.require_answers(request)
-    Report.from_record(json.loads(json.dumps(right.to_record()))).require_answers(
-        request
+    rules = Rules.of(request)
+    right = replace(
+        right, suite_digest=rules.suite.digest, suite_origin=rules.origin.value
     )
+    right.require_answers(request, rules)
+    again = Report.from_record(json.loads(json.dumps(right.to_record())))
+    again.require_answers(request, rules)
     other = dict(right.model, artifact="sha256:" + "b" * 64)
     for change, what in [
         ({"model": other}, "model"),
         ({"dataset": None}, "dataset"),
-        ({"suite_id": "easy"}, "suite"),
+        ({"suite_digest": "sha256:" + "c" * 64}, "suite"),
+        ({"suite_origin": "own"}, "origin of the suite"),
+        ({"overridden": ("performance",)}, "change of the suite"),
     ]:
         with pytest.raises(PermanentCertificationError, match=f"another {what}"):
-            replace(right, **change).require_answers(request)
+            replace(right, **change).require_answers(request, rules)

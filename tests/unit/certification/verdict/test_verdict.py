@@ -44,7 +44,8 @@ def checks(*outcomes, severity=Severity.MAJOR, category=None, temporary=False):
     ],
 )
 def test_score_decides_verdict_and_letter_together(passed, failed, verdict, rating):
-    found = judge(checks(*["passed"] * passed, *["failed"] * failed))
+    outcomes = ["passed"] * passed + ["failed"] * failed
+    found = judge(checks(*outcomes, severity=Severity.MINOR))
     assert (found.verdict, found.rating) == (verdict, rating)
     assert found.score == 10 * passed
 
@@ -230,9 +231,164 @@ def test_order_never_decides_and_better_outcomes_never_lower_the_score(
 
 
 def test_reasons_name_what_was_lost():
-    mixed = [*checks(*["passed"] * 8), *checks("failed", "warned")]
+    mixed = checks(*["passed"] * 8, "failed", "warned", severity=Severity.MINOR)
     assert judge(mixed).reasons == (
         "Score 85, at least 80.",
-        "failed-0 failed.",
-        "warned-1 warned.",
+        "failed-8 failed.",
+        "warned-9 warned.",
     )
+
+
+GOOD = checks(*["passed"] * 40)
+
+
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        (
+            checks("warned", severity=Severity.CRITICAL)[0],
+            "Not certified, for the critical check warned-0 is warned: why",
+        ),
+        (
+            checks("failed", category="QUALITY_ISSUE")[0],
+            "Not certified, for the major check failed-0 failed: why",
+        ),
+        (
+            replace(checks("warned")[0], needed=90),
+            "Not certified, for the major check warned-0 has too few observations: why",
+        ),
+        (
+            replace(checks("warned", severity=Severity.CRITICAL)[0], needed=90),
+            "Not certified, for the critical check warned-0 has too few observations",
+        ),
+    ],
+    ids=["critical warned", "major failed", "major undecided", "critical undecided"],
+)
+def test_single_checks_keep_a_model_from_being_certified(record, text):
+    found = judge([*GOOD, record])
+    assert found.score > 95
+    assert (found.verdict, found.rating) == (Verdict.QUALITY_WARNING, "A")
+    assert found.reasons[0].startswith(text)
+    assert found.category == "QUALITY_ISSUE"
+    # The rules of the original know no single check, nor does a policy without them.
+    assert judge([*GOOD, record], CLASSIC).verdict is Verdict.CERTIFIED
+    lenient = Policy.from_record({"critical_must_pass": False})
+    assert judge([*GOOD, record], lenient).verdict is Verdict.CERTIFIED
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        checks("warned")[0],
+        checks("failed", severity=Severity.MINOR, category="QUALITY_ISSUE")[0],
+        replace(checks("warned", severity=Severity.MINOR)[0], needed=90),
+        checks("skipped", severity=Severity.CRITICAL)[0],
+    ],
+    ids=["major warned", "minor failed", "minor undecided", "critical skipped"],
+)
+def test_others_cost_points_and_no_more(record):
+    found = judge([*GOOD, record])
+    assert found.verdict is Verdict.CERTIFIED
+    assert found.category is None
+    assert not any(reason.startswith("Not certified") for reason in found.reasons)
+
+
+def test_a_cap_lifts_no_verdict():
+    poor = checks(*["passed"] * 3, *["failed"] * 5, category="QUALITY_ISSUE")
+    found = judge(poor)
+    assert (found.verdict, found.rating) == (Verdict.FAILED, "F")
+    assert sum("Not certified" in reason for reason in found.reasons) == 5
+
+
+def test_the_category_is_that_of_what_decided():
+    """A chat model that fails for quality is not said to have network errors."""
+    mixed = [
+        *checks("failed", severity=Severity.CRITICAL, category="QUALITY_ISSUE"),
+        *GOOD,
+        *checks("error", category="NETWORK_ERROR", temporary=True),
+    ]
+    assert judge(mixed).category == "QUALITY_ISSUE"
+    capped = [
+        *GOOD,
+        *checks("failed", category="TIMEOUT"),
+        *checks("failed", severity=Severity.MINOR, category="NETWORK_ERROR"),
+    ]
+    assert judge(capped).category == "TIMEOUT"
+
+
+def needing(outcome, *inputs, severity=Severity.MAJOR):
+    return [
+        replace(checks(outcome, severity=severity)[0], id=name, needs=(name,))
+        for name in inputs
+    ]
+
+
+@pytest.mark.parametrize(
+    ("records", "level", "missing"),
+    [
+        (GOOD, 1, ()),
+        (
+            [*GOOD, *needing("skipped", "train", "sensitive", "baseline")],
+            1,
+            ("train", "sensitive", "baseline"),
+        ),
+        (
+            [*GOOD, *needing("passed", "train"), *needing("skipped", "baseline")],
+            2,
+            ("baseline",),
+        ),
+        ([*GOOD, *needing("failed", "train", "sensitive")], 2, ()),
+        ([*GOOD, *needing("warned", "train", "sensitive", "baseline")], 3, ()),
+        (
+            [
+                *GOOD,
+                *needing("passed", "sensitive", "baseline"),
+                *needing("skipped", "train"),
+            ],
+            1,
+            ("train",),
+        ),
+        ([*GOOD, *needing("error", "train")], 1, ()),
+    ],
+)
+def test_levels_of_assurance(records, level, missing):
+    found = judge(records).assurance
+    assert (found.level, found.missing) == (level, missing)
+
+
+def test_coverage_is_the_share_of_the_weight_that_was_measured():
+    found = judge(
+        [
+            *checks("passed", severity=Severity.CRITICAL),
+            *checks("warned"),
+            *checks("skipped", "error"),
+            *checks("failed", severity=Severity.MINOR),
+        ]
+    )
+    assert found.assurance.coverage == 0.6
+
+
+def test_a_suite_may_demand_coverage_and_a_level():
+    records = [*GOOD, *needing("skipped", "train", "baseline")]
+    demanding = Policy.from_record({"min_level": 2, "min_coverage": 0.99})
+    found = judge(records, demanding)
+    assert found.verdict is Verdict.QUALITY_WARNING
+    assert found.reasons[0] == (
+        "Not certified, for 95% of the suite was measured; at least 99% must be."
+    )
+    assert found.reasons[1].startswith(
+        "Not certified, for the assurance level is 1; at least 2 is demanded. Give "
+        'training data: dataset={"X": X, '
+    )
+    assert "--train FILE" in found.reasons[1]
+    exact = Policy.from_record({"min_level": 1, "min_coverage": 40 / 42})
+    assert judge(records, exact).verdict is Verdict.CERTIFIED
+    with pytest.raises(SuiteError, match="'min_level' is 4; it must be 1, 2 or 3"):
+        Policy.from_record({"min_level": 4})
+    with pytest.raises(SuiteError, match="'min_coverage' is 2"):
+        Policy.from_record({"min_coverage": 2})
+
+
+def test_a_policy_of_another_version_is_refused():
+    with pytest.raises(SuiteError, match=r"'version' of the policy 'standard' is 1"):
+        Policy.from_record({"use": "standard", "version": 1})
