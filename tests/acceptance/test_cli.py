@@ -23,6 +23,7 @@ from myia_sdk.certification.certificate.signing import Signer
 from myia_sdk.cli.__main__ import app
 from myia_sdk.cli.app import console
 from tests.conftest import free_port
+from tests.helpers.suites import OWN_SUITE
 
 SUITE = "classifier-baseline"
 
@@ -157,6 +158,93 @@ def test_submit_work_report_verify(environment, files, tmp_path):
     assert (
         "1 jobs deleted" in myia("clean", "completed", environment=environment).stdout
     )
+
+
+def test_what_is_measured_with_and_by_whose_rules(environment, files, tmp_path):
+    """Every input of level 3, and a worker that signs official rules alone."""
+    import pandas as pd
+    import skops.io
+
+    model, data = files
+    frame = pd.read_csv(data).assign(cask=["oak", "steel"] * 89)
+    columns = frame.columns.drop(["grape", "cask"])
+    weak = make_pipeline(StandardScaler(), LogisticRegression(C=1e-4))
+    numbers = frame[columns].assign(cask=frame["cask"] == "oak", grape=frame["grape"])
+    for name in ("train", "test"):
+        numbers.to_csv(tmp_path / f"{name}.csv", index=False)
+    whole = make_pipeline(StandardScaler(), LogisticRegression())
+    both = [*columns, "cask"]
+    for name, made in (("wine", whole), ("weak", weak)):
+        skops.io.dump(
+            made.fit(numbers[both], numbers["grape"]), tmp_path / f"{name}.skops"
+        )
+    options = ("--data", "test.csv", "--target", "grape")
+    named = ("register", "older", "weak.skops", "--suite", SUITE, *options)
+    registered = myia(*named, environment=environment)
+    assert registered.returncode == 0, registered.stderr
+    missing = myia("submit", str(model), "--train", "x.csv", environment=environment)
+    assert "There are no test data; give --data FILE." in missing.stderr
+    more = ("--train", "train.csv", "--sensitive", "cask", "--baseline", "older")
+    full = myia("submit", "wine.skops", *options, *more, environment=environment)
+    assert full.returncode == 0, full.stderr
+    easy = tmp_path / "easy.toml"
+    easy.write_text(OWN_SUITE)
+    own = myia(
+        "submit", "wine.skops", *options, "--suite", str(easy), environment=environment
+    )
+    shown = myia("suite", "show", SUITE, environment=environment).stdout.splitlines()
+    allowed = f"{SUITE}@2.0.0={shown[1].strip()}"
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "myia_sdk.cli", "worker", "-w", "1"],
+        env=os.environ
+        | environment
+        | {"WORKER_HEALTH_PORT": "0", "MYIA_SUITES": allowed},
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+    )
+    job, refused = full.stdout.strip(), own.stdout.strip()
+    try:
+        names = {key.lower(): value for key, value in environment.items()}
+        with Client(Settings(**names)) as client:
+            client.wait([job, refused], timeout=200, progress=False)
+            reason = client.job(refused).failed_reason
+            certificates = client.certificates()
+    finally:
+        worker.terminate()
+        assert worker.wait(60) == 0
+    assert "This worker does not certify by mine@1=sha256:" in str(reason)
+    assert f"MYIA_SUITES allows {SUITE}@2.0.0" in str(reason)
+    (row,) = certificates.to_dict("records")
+    assert (row["job_id"], row["level"], row["suite_origin"]) == (job, 3, "official")
+    report = myia("report", job, environment=environment).stdout
+    assert "assurance level 3 of 3" in report
+    exported = tmp_path / "exported.json"
+    myia("certificate", job, "-o", str(exported), environment=environment)
+    demands = ("--suite", f"{SUITE}@2.0.0", "--min-level", "3")
+    verified = myia("verify", str(exported), *demands, environment=environment)
+    assert verified.returncode == 0, verified.stderr
+    assert f"By {SUITE}@2.0.0: the official rules." in verified.stdout
+    assert "assurance level 3 of 3" in verified.stdout
+    assert "Submitted by" in verified.stdout
+    other = ("--suite", f"{SUITE}@1.0.0")
+    unlike = myia("verify", str(exported), *other, environment=environment)
+    assert unlike.returncode == 1
+    assert f"not by {SUITE}@1.0.0" in unlike.stderr
+
+
+def test_a_certificate_by_the_old_rules_is_verified_and_said_to_be(
+    environment, tmp_path
+):
+    old = Path(__file__).parents[1] / "artifacts" / "rules-1.0.0"
+    options = ("--key", str(old / "signing.pub.pem"))
+    found = myia(
+        "verify", str(old / "certificate.json"), *options, environment=environment
+    )
+    # Genuine, and expired since.
+    assert found.returncode == 1
+    assert "expired at 2026-11-08" in found.stderr
+    report = myia("report", str(old / "report.json"), environment=environment)
+    assert "those of before 2.0.0, which certified by the score" in report.stdout
 
 
 def test_registered_model_is_certified_on_a_timetable(environment, files):

@@ -146,6 +146,58 @@ def test_a_column_of_the_table_can_be_the_target(form, client):
     assert client.queue.job(job.id).data["dataset"]["rows"] == 40
 
 
+def test_more_data_and_a_baseline_go_with_the_job(form, client, namespace):
+    namespace["older"] = namespace["model"]
+    browser_clicks(form.look_button)
+    assert options(form, "train") == ["", "X_train", "frame", "wide"]
+    assert options(form, "baseline") == ["", "older"]
+    assert form.fields["train_target"].layout.display == "none"
+    choose(form, "train", "X_train")
+    assert form.fields["train_target"].layout.display is None
+    assert form.fields["train_target"].control.value == "y_train"
+    choose(form, "baseline", "older")
+    browser_clicks(form.submit_button)
+    (waiting,) = client.queue.page(JobState.WAITING)
+    job = client.queue.job(waiting.id)
+    assert job.data["dataset"]["train"]["rows"] == len(namespace["X_train"])
+    baseline = job.data["parameters"]["baseline"]
+    assert (baseline["kind"], baseline["family"]) == ("sklearn", "classifier")
+
+
+def test_groups_are_columns_of_the_test_data(form, client, namespace):
+    choose(form, "features", "frame")
+    choose(form, "target", "column:label")
+    column = str(namespace["frame"].columns[0])
+    browser_sets(form.fields["sensitive"].control, value=f" {column}, {column}")
+    assert error(form, "sensitive") == ""
+    browser_clicks(form.submit_button)
+    (waiting,) = client.queue.page(JobState.WAITING)
+    job = client.queue.job(waiting.id)
+    assert job.data["dataset"]["sensitive"] == [column]
+
+
+def test_groups_that_are_no_columns_are_told(form, client):
+    browser_sets(form.fields["sensitive"].control, value="no such column")
+    assert "no column no such column" in error(form, "sensitive")
+    browser_clicks(form.submit_button)
+    assert client.queue.page(JobState.WAITING) == []
+
+
+def test_training_data_need_a_target_of_their_length(form, namespace):
+    del namespace["y_train"]
+    choose(form, "train", "X_train")
+    assert options(form, "train_target") == [""]
+    assert error(form, "train_target") == ""
+    browser_clicks(form.submit_button)
+    assert "Choose the target." in error(form, "train_target")
+
+
+def test_more_data_are_asked_for_where_a_suite_measures_on_data(form):
+    assert form.more_box.layout.display is None
+    choose(form, "source", "endpoint")
+    assert form.more_box.layout.display == "none"
+
+
 def test_several_regions_make_a_batch(form, client):
     browser_sets(form.fields["regions"].control, index=[0, 2])
     browser_sets(form.fields["more_regions"].control, value="sa-east-1, us-east-1")
