@@ -37,7 +37,7 @@ def effort_of(suite: Suite, options: Mapping[str, JSON] | None = None) -> Effort
     --------
     >>> from myia_sdk.certification.suites import load_suite
     >>> effort_of(load_suite("chat-baseline")).requests
-    143
+    329
     """
     total = _FIRST if suite.kind == "chat" else Effort()
     for spec in suite.checks:

@@ -149,9 +149,17 @@ def test_heavy_tails_are_told_and_double_the_interval():
     heavy = truth + rng.standard_t(2, size=400)
     assert intervals.has_heavy_tails(heavy - truth)
     assert not intervals.has_heavy_tails(np.ones(5))
+    # What is wrong on average says nothing of the tails.
+    assert intervals.has_heavy_tails(heavy - truth + 50)
+    assert not intervals.has_heavy_tails(normal - truth + 50)
     found = metrics.regression_estimate("mae", truth, heavy).interval
     plain = intervals.mean_interval(np.abs(heavy - truth))
     assert math.log(found.high / found.low) > 1.9 * math.log(plain.high / plain.low)
+    ratio = intervals.ratio_interval(np.abs(truth), np.abs(heavy))
+    wide = intervals.ratio_interval(np.abs(truth), np.abs(heavy), widened=2.0)
+    assert math.log(wide.high / wide.low) == pytest.approx(
+        2 * math.log(ratio.high / ratio.low)
+    )
 
 
 @pytest.mark.parametrize(("n", "is_bounded"), [(71, False), (72, True)])
@@ -196,6 +204,20 @@ def test_no_number_of_rows_tells_what_is_alike():
     assert intervals.rows_needed(50, 0.7, -math.inf, 0.6) is None
     assert intervals.rows_needed(50, 0.7, 0.5, 0.7 - 1e-9) is None
     assert intervals.rows_needed(50, 0.8, 0.65, 0.7) == 230
+
+
+def test_a_paired_difference_of_means_is_student_s():
+    rng = np.random.default_rng(8)
+    ours, theirs = rng.normal(5, 1, (2, 40))
+    without = [np.delete(ours - theirs, row).mean() for row in range(40)]
+    difference = float(np.mean(ours - theirs))
+    found = intervals.difference_interval(difference, np.array(without))
+    expected = scipy.stats.ttest_rel(ours, theirs).confidence_interval()
+    assert tuple(found) == pytest.approx((expected.low, expected.high))
+    halved = intervals.difference_interval(difference, np.array(without), weight=0.25)
+    assert halved.high - difference == pytest.approx(2 * (found.high - difference))
+    unseen = intervals.difference_interval(0.0, np.zeros(40), unseen=0.01)
+    assert unseen.high == pytest.approx(0.1 * scipy.stats.t.ppf(0.975, 39))
 
 
 def test_a_paired_difference_of_areas_covers_the_truth():
