@@ -32,7 +32,7 @@ from myia_sdk.panels.monitor import MonitorPanel
 from myia_sdk.panels.page.snapshot import table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from myia_sdk.client import Connection
 
@@ -198,12 +198,12 @@ class SubmitPanel(FormPanel):
         )
         rest = ("priority", "delay", "timeout", "retries", "tags")
         self.options_box = ipywidgets.Accordion(
-            children=[ipywidgets.VBox([self.fields[name] for name in rest])],
+            children=[self._box(rest)],
             titles=(say("submit.options"),),
             layout=ipywidgets.Layout(max_width="486px"),
         )
         self.more_box = ipywidgets.Accordion(
-            children=[ipywidgets.VBox([self.fields[name] for name in _MORE_FIELDS])],
+            children=[self._box(_MORE_FIELDS)],
             titles=(say("submit.more"),),
             layout=ipywidgets.Layout(max_width="486px"),
         )
@@ -231,6 +231,13 @@ class SubmitPanel(FormPanel):
             [left, right], layout=ipywidgets.Layout(flex_flow="row wrap")
         )
         self.children = (title, body, self.place, KeyGuard(mark=self.mark))
+
+    def _box(self, names: Sequence[str]) -> ipywidgets.VBox:
+        # Without room at the right, the fields lose their border there.
+        return ipywidgets.VBox(
+            [self.fields[name] for name in names],
+            layout=ipywidgets.Layout(padding="0 4px 0 0"),
+        )
 
     # What the controller knows, shown.
 

@@ -60,7 +60,7 @@ def schema_errors(context: CheckContext) -> Measurement:
     found = _reactions(context)
     if not found:
         return Measurement.skipped("The data have no features.")
-    return _judged(found, (Outcome.FAILED,))
+    return _judged(found, (Outcome.FAILED,), "malformed inputs")
 
 
 @check(
@@ -80,17 +80,18 @@ def unknown_values(context: CheckContext) -> Measurement:
     open_ended = [one for one in _reactions(context) if not one.must_refuse]
     if not open_ended:
         return Measurement.skipped("No value of these data could be unknown.")
-    return _judged(open_ended, (Outcome.FAILED, Outcome.WARNED))
+    bad = (Outcome.FAILED, Outcome.WARNED)
+    return _judged(open_ended, bad, "inputs without meaning")
 
 
-def _judged(found: list[_Reaction], bad: tuple[Outcome, ...]) -> Measurement:
+def _judged(found: list[_Reaction], bad: tuple[Outcome, ...], what: str) -> Measurement:
     wrong = [f"{one.probe}: {one.text}" for one in found if one.outcome in bad]
     good = len(found) - len(wrong)
     return Measurement(
         value=good / len(found),
         n=len(found),
         message=(
-            f"{good} of {len(found)} such inputs are handled rightly"
+            f"{good} of {len(found)} {what} are handled rightly"
             + (f"; not so {'; '.join(wrong)}" if wrong else "")
             + "."
         ),

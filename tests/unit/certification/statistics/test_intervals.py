@@ -52,6 +52,18 @@ def test_large_areas_agree_with_hanley_and_mcneil(area):
     assert found.high == pytest.approx(area + reach, abs=1e-4)
 
 
+@pytest.mark.parametrize(("positives", "negatives"), [(5, 9), (40, 3)])
+def test_the_bounds_of_an_area_solve_newcombe_s_equation(positives, negatives):
+    found = intervals.auc_interval(0.8, positives, negatives)
+    for bound in found:
+        size = (positives - 1 + negatives - 1) / 2
+        first, second = bound / (2 - bound), 2 * bound**2 / (1 + bound)
+        variance = (
+            bound * (1 - bound) + size * (first - bound**2) + size * (second - bound**2)
+        ) / (positives * negatives)
+        assert (0.8 - bound) ** 2 == pytest.approx(1.959964**2 * variance, rel=1e-5)
+
+
 def test_a_perfect_area_has_a_width():
     found = intervals.auc_interval(1.0, 10, 10)
     assert found.high == 1
@@ -95,6 +107,19 @@ def test_a_mean_agrees_with_student_s_t_where_it_is_far_from_zero():
     assert tuple(found) == pytest.approx((expected.low, expected.high), rel=1e-3)
     wide = intervals.mean_interval(values, widened=2.0)
     assert wide.high - wide.low == pytest.approx(2 * (found.high - found.low), rel=0.01)
+
+
+def test_a_mean_of_few_squares_is_skewed():
+    """As the variance of normal values, whose interval is known to be exact."""
+    rng = np.random.default_rng(9)
+    squares = rng.normal(size=12) ** 2
+    found = intervals.mean_interval(squares)
+    exact = squares.sum() / scipy.stats.chi2.ppf(0.025, 12)
+    assert found.high == pytest.approx(exact, rel=0.35)
+    beyond = sum(
+        intervals.mean_interval(rng.normal(size=12) ** 2).high < 1 for _ in range(1000)
+    )
+    assert beyond < 60
 
 
 def test_means_at_their_ends():

@@ -133,6 +133,19 @@ def test_label_metrics_agree_with_sklearn(name):
 
 
 @pytest.mark.parametrize("name", metrics.LABEL_METRICS)
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+def test_classes_that_only_occur_or_are_only_predicted_count_as_in_sklearn(name):
+    truth = np.array([0, 0, 0, 1, 1, 2] * 10)
+    guess = np.array([0, 0, 3, 1, 0, 0] * 10)
+    # The fourth class is only predicted, the third never; the fifth is neither.
+    table = np.zeros((5, 5))
+    np.add.at(table, (truth, guess), 1)
+    found = metrics.label_estimate(name, table)
+    assert found.value == pytest.approx(SKLEARN[name](truth, guess), **EXACT)
+    assert found.interval.low < found.value < found.interval.high
+
+
+@pytest.mark.parametrize("name", metrics.LABEL_METRICS)
 def test_several_tables_are_measured_at_once(name):
     tables = np.random.default_rng(3).integers(0, 9, (5, 3, 3)).astype(float)
     measure = metrics.label_metric(name)
@@ -164,8 +177,15 @@ def test_auc_agrees_with_sklearn_ties_included():
     positive = rng.random(200) < scores
     expected = sk.roc_auc_score(positive, scores)
     assert metrics.roc_auc(scores, positive) == pytest.approx(expected, **EXACT)
+    shares = np.column_stack([1 - scores, scores])
+    found = metrics.auc_estimate(shares, positive.astype(int))
+    hits = int(positive.sum())
+    bounds = intervals.auc_interval(expected, hits, 200 - hits)
+    assert tuple(found.interval) == pytest.approx(tuple(bounds), **EXACT)
     parts = metrics.area_parts(np.column_stack([-scores, scores]), positive.astype(int))
     assert parts.area == pytest.approx(expected, **EXACT)
+    for group in (positive, ~positive):
+        assert parts.parts[group].sum() == pytest.approx(0, abs=1e-12)
 
 
 def test_auc_of_several_classes_agrees_with_sklearn():
