@@ -165,7 +165,7 @@ def test_a_rare_class_that_is_missed_is_not_certified(certify, rare):
 
 
 def test_a_class_that_is_surely_missed_fails(certify, rare):
-    X, y, model = rare
+    X, _, model = rare
     more = np.flatnonzero((X[:, 0] + X[:, 1] > 2.2) & (X[:, 0] + X[:, 1] < 3.4))
     labels = np.zeros(len(X), dtype=int)
     labels[more] = 1

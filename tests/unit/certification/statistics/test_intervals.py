@@ -268,6 +268,38 @@ def test_a_paired_difference_of_areas_covers_the_truth():
     assert covered >= 0.93 * 300
 
 
+def test_the_interval_of_a_calibration_error_by_hand():
+    sure = np.array([0.9] * 30 + [0.6] * 10)
+    right = np.array([1] * 24 + [0] * 6 + [1] * 6 + [0] * 4, dtype=bool)
+    # Two bins: |0.9 - 0.8| of three quarters, and none; shares plus one of each kind.
+    shares = np.array([25 / 32, 7 / 12])
+    errors = np.array([30, 10]) / 40 * np.sqrt(shares * (1 - shares) / [30, 10])
+    reach = 1.96 * math.sqrt((errors**2).sum())
+    found = calibration.calibration_interval(sure, right)
+    assert calibration.expected_calibration_error(sure, right) == pytest.approx(0.075)
+    assert found.high == pytest.approx(0.075 + reach)
+    assert found.low == 0
+    poor = calibration.calibration_interval(sure, right & False)
+    shares = np.array([1 / 32, 1 / 12])
+    errors = np.array([30, 10]) / 40 * np.sqrt(shares * (1 - shares) / [30, 10])
+    reach = 1.96 * math.sqrt((errors**2).sum())
+    chance = math.sqrt(2 / math.pi) * errors.sum()
+    assert poor.low == pytest.approx(0.825 - reach - chance)
+    twice = calibration.calibration_interval(
+        np.tile(sure, 2), np.tile(right, 2), 15, 0.5
+    )
+    assert tuple(twice) == pytest.approx(tuple(found))
+
+
+def test_bins_are_closed_on_the_right():
+    found = calibration.calibration_bins(
+        np.array([0.0, 0.2, 0.21, 1.0]), np.array([0, 1, 1, 1]), bins=5
+    )
+    edges = [(one["low"], one["high"], one["count"]) for one in found]
+    assert edges == [(0.0, 0.2, 2), (0.2, 0.4, 1), (0.8, 1.0, 1)]
+    assert [one["accuracy"] for one in found] == [0.5, 1.0, 1.0]
+
+
 def test_a_calibrated_model_is_not_found_out_by_few_rows():
     rng = np.random.default_rng(7)
     sure = rng.uniform(0.5, 1, 60)
