@@ -25,6 +25,8 @@ _TAIL = (1 - CONFIDENCE) / 2
 _Z = NormalDist().inv_cdf(1 - _TAIL)
 _STEPS = 60
 _MOST_ROWS = 1e9
+#: No distribution has an excess kurtosis below -2.
+_LEAST_KURTOSIS = 1e-9
 
 
 class Interval(NamedTuple):
@@ -84,7 +86,7 @@ def mean_share_interval(successes: np.ndarray, trials: np.ndarray) -> Interval:
     """
     hits, n = successes.astype(float), trials.astype(float)
     mean, shares = float(np.mean(hits / n)), hits / n
-    low, high = _exact(hits, n)
+    low, high = exact_bounds(hits, n)
     count = len(n)
     recovered = (
         mean - math.sqrt(float(((shares - low) ** 2).sum())) / count,
@@ -96,7 +98,8 @@ def mean_share_interval(successes: np.ndarray, trials: np.ndarray) -> Interval:
     )
 
 
-def _exact(hits: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def exact_bounds(hits: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bounds of Clopper and Pearson 1934 for each of several shares."""
     from scipy.stats import beta
 
     misses = n - hits
@@ -181,8 +184,9 @@ def mean_interval(
     """Interval of the mean of values that are not negative, of absolute errors for one.
 
     Student's t of the logarithm of the mean, by the delta method; above, where that is
-    farther, a gamma distribution of the same variance (Satterthwaite 1946), since means
-    of few squares are skewed.
+    farther, a gamma distribution of the same variance, since means of few squares are
+    skewed. The degrees of freedom are fewer where the values have tails, for then
+    their variance is less certain (Satterthwaite 1946: ``2 n / (kurtosis + 2)``).
 
     Parameters
     ----------
@@ -203,7 +207,7 @@ def mean_interval(
     error = float(values.std(ddof=1)) / math.sqrt(n * weight) / mean * widened
     if error == 0:
         return Interval(mean, mean)
-    quantile = _t(n * weight)
+    quantile = _t_of(values, weight)
     reach = math.exp(quantile * error)
     freedom = 2 / (error * quantile / _Z) ** 2
     skewed = freedom / float(chi2.ppf(_TAIL, freedom))
@@ -220,7 +224,8 @@ def ratio_interval(
 ) -> Interval:
     """Interval of the ratio of two sums over the same rows.
 
-    Student's t of the logarithm of the ratio, with the jackknife's standard error.
+    Student's t of the logarithm of the ratio, with the jackknife's standard error; the
+    degrees of freedom are those of that error, see `mean_interval`.
 
     Parameters
     ----------
@@ -243,7 +248,7 @@ def ratio_interval(
     without = np.log(rests[0] / rests[1])
     spread = float(((without - without.mean()) ** 2).sum())
     error = math.sqrt((n - 1) / n * spread / weight)
-    reach = math.exp(min(_t(n * weight) * error * widened, 700.0))
+    reach = math.exp(min(_t_of(without, weight) * error * widened, 700.0))
     return Interval(above / below / reach, above / below * reach)
 
 
@@ -265,7 +270,7 @@ def difference_interval(
     """
     n = len(pseudo)
     spread = float(((pseudo - pseudo.mean()) ** 2).sum()) * (n - 1) / n
-    reach = _t(n) * math.sqrt(spread / weight + unseen)
+    reach = _t(weight * (n - 1)) * math.sqrt(spread / weight + unseen)
     return Interval(difference - reach, difference + reach)
 
 
@@ -333,14 +338,22 @@ def rows_needed(n: float, value: float, bound: float, limit: float) -> int | Non
 
 def has_heavy_tails(errors: np.ndarray) -> bool:
     """Tell whether errors have heavier tails than means of them can be trusted with."""
-    centred = errors - errors.mean()
-    variance = float(np.mean(centred**2))
-    if variance == 0:
-        return False
-    return float(np.mean(centred**4)) / variance**2 - 3 > HEAVY_TAILS
+    return _excess_kurtosis(errors) > HEAVY_TAILS
 
 
-def _t(n: float) -> float:
+def _t_of(values: np.ndarray, weight: float) -> float:
+    n = len(values)
+    known = 2 * n / max(_excess_kurtosis(values) + 2, _LEAST_KURTOSIS)
+    return _t(weight * min(n - 1, known))
+
+
+def _t(freedom: float) -> float:
     from scipy.stats import t
 
-    return float(t.ppf(1 - _TAIL, max(n - 1, 1)))
+    return float(t.ppf(1 - _TAIL, max(freedom, 1.0)))
+
+
+def _excess_kurtosis(values: np.ndarray) -> float:
+    centred = values - values.mean()
+    variance = float(np.mean(centred**2))
+    return float(np.mean(centred**4)) / variance**2 - 3 if variance else 0.0

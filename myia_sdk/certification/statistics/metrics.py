@@ -15,6 +15,7 @@ import numpy as np
 from myia_sdk.certification.statistics.intervals import (
     Interval,
     auc_interval,
+    exact_bounds,
     has_heavy_tails,
     mean_interval,
     mean_share_interval,
@@ -200,8 +201,8 @@ def label_estimate(name: str, confusion: np.ndarray, weight: float = 1.0) -> Est
     -----
     Shares have Wilson's interval, means of shares that of `mean_share_interval`. F1
     follows from the share of hits among all rows that are or are taken for the class,
-    whose interval is Wilson's (Lam, Gopal and Qian 2024, "Confidence intervals for the
-    F1 score: a comparison of four methods", the indirect one); averages over classes
+    whose bounds are exact (the indirect method of Lam, Gopal and Qian 2024, "Confidence
+    intervals for the F1 score: a comparison of four methods"); averages over classes
     take the averages of the bounds, which holds however the classes depend on one
     another. Matthews' coefficient is drawn from the table's posterior distribution.
     """
@@ -247,13 +248,12 @@ def _f1_weighted_interval(counts: np.ndarray) -> Interval:
 def _f1_interval(counts: np.ndarray, shares: np.ndarray) -> Interval:
     hits = np.diag(counts)
     involved = counts.sum(axis=0) + counts.sum(axis=1) - hits
-    bounds = [
-        [2 * bound / (1 + bound) for bound in wilson_interval(hit, rows)]
-        for hit, rows in zip(hits.tolist(), involved.tolist(), strict=True)
-        if rows > 0
-    ]
-    low, high = np.average(bounds, axis=0, weights=shares[involved > 0])
-    return Interval(float(low), float(high))
+    known = involved > 0
+    low, high = (
+        float(np.average(2 * bounds / (1 + bounds), weights=shares[known]))
+        for bounds in exact_bounds(hits[known], involved[known])
+    )
+    return Interval(low, high)
 
 
 def _matthews_interval(counts: np.ndarray) -> Interval:

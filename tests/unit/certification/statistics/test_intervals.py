@@ -128,6 +128,12 @@ def test_means_at_their_ends():
     assert intervals.mean_interval(np.ones(1)) == (0.0, math.inf)
 
 
+def freedom(values):
+    """Degrees of freedom of the variance of values, after Satterthwaite."""
+    n = len(values)
+    return min(n - 1, 2 * n / (scipy.stats.kurtosis(values) + 2))
+
+
 def test_a_ratio_is_the_jackknife_s():
     rng = np.random.default_rng(2)
     top, bottom = rng.uniform(1, 2, (2, 30))
@@ -137,7 +143,7 @@ def test_a_ratio_is_the_jackknife_s():
         for row in range(30)
     ]
     error = math.sqrt(29 / 30 * np.sum((logs - np.mean(logs)) ** 2))
-    reach = scipy.stats.t.ppf(0.975, 29) * error
+    reach = scipy.stats.t.ppf(0.975, freedom(logs)) * error
     ratio = top.sum() / bottom.sum()
     assert tuple(found) == pytest.approx(
         (ratio * math.exp(-reach), ratio * math.exp(reach))
@@ -152,7 +158,7 @@ def test_r2_without_a_row_moves_the_mean_as_well():
     rests = [(np.delete(truth, row), np.delete(predicted, row)) for row in range(25)]
     logs = [math.log(1 - metrics.regression_metric("r2", *rest)) for rest in rests]
     error = math.sqrt(24 / 25 * np.sum((logs - np.mean(logs)) ** 2))
-    reach = scipy.stats.t.ppf(0.975, 24) * error
+    reach = scipy.stats.t.ppf(0.975, freedom(logs)) * error
     left = 1 - found.value
     assert tuple(found.interval) == pytest.approx(
         (1 - left * math.exp(reach), 1 - left * math.exp(-reach))
@@ -239,8 +245,10 @@ def test_a_paired_difference_of_means_is_student_s():
     found = intervals.difference_interval(difference, np.array(without))
     expected = scipy.stats.ttest_rel(ours, theirs).confidence_interval()
     assert tuple(found) == pytest.approx((expected.low, expected.high))
-    halved = intervals.difference_interval(difference, np.array(without), weight=0.25)
-    assert halved.high - difference == pytest.approx(2 * (found.high - difference))
+    quarter = intervals.difference_interval(difference, np.array(without), weight=0.25)
+    fewer = scipy.stats.t.ppf(0.975, 39 / 4) / scipy.stats.t.ppf(0.975, 39)
+    wider = (quarter.high - difference) / (found.high - difference)
+    assert wider == pytest.approx(2 * fewer)
     unseen = intervals.difference_interval(0.0, np.zeros(40), unseen=0.01)
     assert unseen.high == pytest.approx(0.1 * scipy.stats.t.ppf(0.975, 39))
 
