@@ -105,9 +105,16 @@ def write_json(value: object) -> None:
 
 
 def conclude(handles: Iterable[JobHandle]) -> NoReturn:
-    """Wait for certifications, print their verdicts, end with the exit code."""
-    verdicts = [handle.result().verdict for handle in handles]
+    """Wait for certifications, print their verdicts, end with the exit code.
+
+    Why one is not certified goes to the standard error: the verdict is for scripts.
+    """
+    reports = [handle.result() for handle in handles]
+    verdicts = [report.verdict for report in reports]
     console.print("\n".join(verdicts))
+    for report in reports:
+        if report.verdict != "certified":
+            sys.stderr.writelines(f"{reason}\n" for reason in report.reasons)
     raise typer.Exit(VERDICT_FAILED if "failed" in verdicts else 0)
 
 

@@ -119,6 +119,7 @@ def _measured(report: Report) -> dict[str, JSON]:
         "score": report.score,
         "rating": report.rating,
         "errorCategory": report.error_category,
+        "reasons": list(report.reasons),
         "suite": f"{report.suite_id}@{report.suite_version}",
         "suiteOrigin": report.suite_origin,
         "overridden": list(report.overridden),

@@ -8,7 +8,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from myia_sdk.panels.jobs.relatives import family_record, flow_record
-from myia_sdk.panels.jobs.rows import check_row, check_rows, job_row, timeline, to_ms
+from myia_sdk.panels.jobs.rows import (
+    assurance_row,
+    check_row,
+    check_rows,
+    job_row,
+    timeline,
+    to_ms,
+)
 from myia_sdk.panels.permissions.redaction import pretty
 from myia_sdk.queue.jobs import Job, JobState
 from myia_sdk.queue.store import Event
@@ -189,6 +196,7 @@ class JobDetail:
             "timeline": timeline(job, row),
             "family": family_record(self._family),
             "flow": flow_record(self._flow),
+            "assurance": assurance_row(self._result),
             "checks": check_rows(self._result) or list(self._checks.values()),
             "log": {"lines": self._lines, "total": self._log_total},
             **self._values,

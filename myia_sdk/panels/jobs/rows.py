@@ -149,6 +149,19 @@ def check_rows(return_value: object) -> list[dict[str, Any]]:
     return [check_row(check) for check in checks if isinstance(check, Mapping)]
 
 
+def assurance_row(return_value: object) -> dict[str, Any] | None:
+    """Return how far a report's verdict reaches and why; None when it is no report."""
+    report = return_value if isinstance(return_value, Mapping) else {}
+    reasons = report.get("reasons")
+    if not isinstance(reasons, list):
+        return None
+    return {
+        "reasons": [str(reason)[:1_000] for reason in reasons],
+        "coverage": _finite(report.get("coverage")),
+        "level": _finite(report.get("level")),
+    }
+
+
 def check_row(check: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row of one check record, or of a progress report about one."""
     threshold = check.get("threshold")

@@ -50,10 +50,24 @@ function valueText(panel, check) {
   return `${value}${check.value !== null && check.unit ? ` ${check.unit}` : ""}${interval}`;
 }
 
+function assuranceView(panel, detail) {
+  const { words } = panel;
+  const { assurance } = detail;
+  if (!assurance) return null;
+  const share = assurance.coverage === null ? "" : words.t("checks.measured", {
+    share: words.count(Math.round(assurance.coverage * 100)), level: words.count(assurance.level),
+  });
+  return h("div", { class: "myia-assurance" },
+    h("ul", { "aria-label": words.t("checks.reasons") },
+      assurance.reasons.map((reason, index) => h("li", { key: index }, reason))),
+    share ? h("p", { class: "myia-muted" }, share) : null);
+}
+
 function checksView(panel, detail) {
   const { words } = panel;
   if (!detail.checks.length) return h("p", { class: "myia-empty" }, words.t("checks.none"));
-  return h("div", { class: "myia-scroll", tabindex: "0", role: "group", "aria-label": words.t("checks") },
+  return h("div", {}, assuranceView(panel, detail),
+    h("div", { class: "myia-scroll", tabindex: "0", role: "group", "aria-label": words.t("checks") },
     h("table", { class: "myia-table", "aria-label": words.t("checks") },
       h("thead", {}, h("tr", {}, ["check", "outcome", "severity", "value", "threshold", "duration", "message"].map((name) =>
         h("th", { key: name, scope: "col", class: { value: "myia-number", duration: "myia-number myia-wide", severity: "myia-wide" }[name] || "" },
@@ -67,7 +81,7 @@ function checksView(panel, detail) {
         h("td", { class: "myia-number" }, valueText(panel, check)),
         h("td", {}, thresholdText(panel, check)),
         h("td", { class: "myia-number myia-wide" }, words.duration(check.duration_ms)),
-        h("td", { class: "myia-message" }, check.message || "–"))))));
+        h("td", { class: "myia-message" }, check.message || "–")))))));
 }
 
 // What stands between slashes is a pattern; half a pattern is taken as it stands.
