@@ -63,13 +63,6 @@ class EstimatorModel:
         """Whether `predict_proba` works."""
         return hasattr(self._estimator, "predict_proba")
 
-    @property
-    def is_trainable(self) -> bool:
-        """Whether `fit_copy` works."""
-        return hasattr(self._estimator, "fit") and hasattr(
-            self._estimator, "get_params"
-        )
-
     def predict(self, X: object) -> np.ndarray:
         """Return one class or number per row."""
         predicted = np.asarray(self._estimator.predict(self._conform(X)))
@@ -80,16 +73,6 @@ class EstimatorModel:
     def predict_proba(self, X: object) -> np.ndarray:
         """Return one probability per row and class."""
         return np.asarray(self._estimator.predict_proba(self._conform(X)))
-
-    def estimator(self) -> object:
-        """Return a fresh untrained estimator with the same parameters."""
-        from sklearn.base import clone
-
-        try:
-            return clone(self._estimator)
-        except RuntimeError:
-            # CatBoost changes parameters that are lists, which `clone` forbids.
-            return type(self._estimator)(**self._estimator.get_params(deep=False))
 
     def describe(self) -> Mapping[str, JSON]:
         """Say what was loaded."""

@@ -27,7 +27,6 @@ class PredictionsModel:
         ``classifier`` or ``regressor``.
     """
 
-    is_trainable = False
     n_features = None
     feature_names = ()
 
@@ -52,10 +51,6 @@ class PredictionsModel:
         raise ModelNotSeenError
 
     def predict_proba(self, X: object) -> NoReturn:  # noqa: ARG002
-        """Refuse: there is no model."""
-        raise ModelNotSeenError
-
-    def estimator(self) -> NoReturn:
         """Refuse: there is no model."""
         raise ModelNotSeenError
 

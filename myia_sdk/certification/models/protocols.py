@@ -58,18 +58,11 @@ class ClassifierAdapter(Model, Protocol):
     def has_probabilities(self) -> bool:
         """Whether `predict_proba` works."""
 
-    @property
-    def is_trainable(self) -> bool:
-        """Whether `fit_copy` works."""
-
     def predict(self, X: object) -> np.ndarray:
         """Return one class per row."""
 
     def predict_proba(self, X: object) -> np.ndarray:
         """Return one probability per row and class."""
-
-    def estimator(self) -> object:
-        """Return a fresh untrained scikit-learn estimator like the model's."""
 
 
 @runtime_checkable
@@ -80,15 +73,8 @@ class RegressorAdapter(Model, Protocol):
     def n_features(self) -> int | None:
         """Number of features of a row, ``None`` when the model does not say."""
 
-    @property
-    def is_trainable(self) -> bool:
-        """Whether `fit_copy` works."""
-
     def predict(self, X: object) -> np.ndarray:
         """Return one number per row."""
-
-    def estimator(self) -> object:
-        """Return a fresh untrained scikit-learn estimator like the model's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

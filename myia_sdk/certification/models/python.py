@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 class CallableModel:
     """A function from rows to predictions, as classifier or regressor."""
 
-    is_trainable = False
     n_features = None
     has_probabilities = False
 
@@ -58,10 +57,6 @@ class CallableModel:
     def predict_proba(self, X: object) -> np.ndarray:  # noqa: ARG002
         """Refuse: a function gives predictions only."""
         raise ModelRejectedError("A function gives no probabilities.")
-
-    def estimator(self) -> object:
-        """Refuse: a function cannot be trained."""
-        raise ModelRejectedError("A function cannot be trained again.")
 
     def describe(self) -> Mapping[str, JSON]:
         """Say what was loaded."""

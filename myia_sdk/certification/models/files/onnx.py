@@ -96,11 +96,6 @@ class OnnxGraph:
         """Whether `predict_proba` works."""
         return self._scores is not None and self._classes is not None
 
-    @property
-    def is_trainable(self) -> bool:
-        """Whether `fit_copy` works: a graph cannot be trained again."""
-        return False
-
     def predict(self, X: object) -> np.ndarray:
         """Return one class or number per row."""
         if self.family == "regressor":
@@ -163,10 +158,6 @@ class OnnxGraph:
             return np.array([[row[key] for key in keys] for row in raw])
         scores = np.asarray(raw, dtype=float)
         return scores.reshape(len(scores), -1)
-
-    def estimator(self) -> object:
-        """Refuse: a graph cannot be trained again."""
-        raise ModelRejectedError("An ONNX model cannot be trained again.")
 
     def describe(self) -> Mapping[str, JSON]:
         """Say what was loaded."""
