@@ -23,6 +23,7 @@ from myia_sdk.certification.checks.chat_abilities import schema_problem
 from myia_sdk.certification.checks.instructions import RULES, obeys
 from myia_sdk.certification.checks.material import read_material
 from myia_sdk.certification.data import ArtifactStore
+from myia_sdk.certification.diagnosis import diagnose
 from myia_sdk.certification.models import ChatEvent, load_model
 from myia_sdk.certification.request import CertificationRequest, ModelRef
 from myia_sdk.certification.traffic import RetryPolicy, Traffic
@@ -306,6 +307,67 @@ def test_a_protocol_without_the_parameter_skips_the_check():
 def test_another_error_is_not_mistaken_for_a_refusal(status):
     with pytest.raises(RuntimeError):
         guarded(context_of(Refusing(status)))
+
+
+def senseless(status):
+    return find_check("invalid-request", "chat").run(
+        replace(context_of(Refusing(status)), params={"oversize_words": 0})
+    )
+
+
+def test_a_server_fault_is_a_wrong_answer_to_a_senseless_request():
+    assert senseless(400).value == 1
+    found = senseless(500)
+    assert found.value == 0
+    assert "answered with 500" in found.message
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_service_that_is_away_has_not_answered_a_senseless_request(status):
+    """A 503 counted as "not refused": the model failed for an outage."""
+    with pytest.raises(RuntimeError) as caught:
+        senseless(status)
+    assert diagnose(caught.value).temporary
+
+
+class Slow:
+    """An endpoint that takes its time."""
+
+    family = "chat"
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        self.asked = 0
+
+    def chat(self, messages, parameters=None, *, stream=True, timeout=60.0):
+        self.asked += 1
+        time.sleep(self.seconds)
+        # As if it took a thousandth of what the threshold allows.
+        yield ChatEvent(elapsed=0.001, text="Hello", finish_reason="stop")
+
+
+@pytest.mark.parametrize("check_id", ["ttft", "latency"])
+def test_a_95th_percentile_is_judged_by_its_bound(check_id):
+    check = find_check(check_id, "chat")
+    quick = Slow(0)
+    found = check.run(replace(context_of(quick), params=dict(check.params)))
+    assert (quick.asked, found.n) == (72, 72)
+    assert found.ci[1] < 1
+    assert check.threshold.judge(found.value, found.ci) is Outcome.PASSED
+    few = check.run(
+        replace(context_of(Slow(0)), params={**check.params, "requests": 10})
+    )
+    assert check.threshold.judge(few.value, few.ci) is Outcome.WARNED
+    assert "of 10, not bounded by them" in few.message
+
+
+def test_a_slow_endpoint_is_not_asked_for_ever():
+    check = find_check("ttft", "chat")
+    slow = Slow(0.05)
+    found = check.run(
+        replace(context_of(slow), params={**check.params, "max_seconds": 0.12})
+    )
+    assert found.n == slow.asked < 72
 
 
 def test_a_region_without_an_endpoint_is_refused_before_anything_is_queued(tmp_path):
