@@ -200,13 +200,14 @@ def judge_slices(
     if (drops > limit).any():
         outcome = Outcome.FAILED if bad.any() else Outcome.WARNED
     order = np.argsort(-drops, kind="stable")[:_WORST_SHOWN]
+    may_be_chance = drops[worst] > limit and not significant[worst]
     return Measurement(
         value=float(drops[worst]),
         n=int(found.sizes[worst]),
         outcome=outcome,
         message=(
             f"Where {found.names[worst]}, the {what} is {drops[worst]:.1%} worse than "
-            f"on all rows{'' if significant[worst] else ', which may be chance'}."
+            f"on all rows{', which may be chance' if may_be_chance else ''}."
         ),
         suggestions=(
             "Look at the rows of this slice, and collect more training data like them.",

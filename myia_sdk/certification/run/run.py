@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 _QUALITY_ISSUE = "QUALITY_ISSUE"
 _TRACEBACK_FRAMES = 10
+#: What to do about too few observations, whatever is measured.
+_MORE = ("Give more test data, or let the check take more samples.",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +218,7 @@ def _measured(spec: CheckSpec, measurement: Measurement) -> CheckRecord:
         message=measurement.message + more,
         category=category,
         retries=measurement.retries,
-        suggestions=() if is_good else measurement.suggestions,
+        suggestions=() if is_good else (_MORE if more else measurement.suggestions),
         details=_object(measurement.details),
     )
 
