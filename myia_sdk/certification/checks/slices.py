@@ -106,7 +106,7 @@ def _kept(cut: _Cut, least: float) -> _Cut:
     """Leave out slices with too few rows, and those that are all rows."""
     sizes = np.bincount(cut.codes + 1, minlength=len(cut.names) + 1)[1:]
     chosen = np.flatnonzero((sizes >= least) & (sizes < len(cut.codes)))
-    place = np.full(len(cut.names) + 1, -1, dtype=np.int8)
+    place = np.full(len(cut.names) + 1, -1, dtype=np.int16)
     place[chosen] = np.arange(len(chosen))
     return _Cut(place[cut.codes], tuple(cut.names[one] for one in chosen))
 
@@ -128,7 +128,7 @@ def _cuts(features: Features, bins: int) -> Iterator[_Cut]:
 def _ranges(name: str, values: np.ndarray, bins: int) -> _Cut:
     known = np.isfinite(values)
     if not known.any():
-        return _Cut(np.zeros(len(values), dtype=np.int8), (f"{name} is missing",))
+        return _Cut(np.zeros(len(values), dtype=np.int16), (f"{name} is missing",))
     edges = np.unique(np.quantile(values[known], np.linspace(0, 1, bins + 1)))
     codes = np.maximum(np.searchsorted(edges, values, side="left") - 1, 0)
     names = [
@@ -137,7 +137,7 @@ def _ranges(name: str, values: np.ndarray, bins: int) -> _Cut:
     ]
     inside = codes if names else -1
     return _Cut(
-        np.where(known, inside, len(names)).astype(np.int8),
+        np.where(known, inside, len(names)).astype(np.int16),
         (*names, f"{name} is missing"),
     )
 
@@ -147,7 +147,7 @@ def _values(name: str, values: np.ndarray) -> _Cut:
 
     codes, found = factorize(values, use_na_sentinel=False)
     common = np.argsort(-np.bincount(codes), kind="stable")[:_MAX_VALUES]
-    place = np.full(len(found), -1, dtype=np.int8)
+    place = np.full(len(found), -1, dtype=np.int16)
     place[common] = np.arange(len(common))
     names = tuple(f"{name} is {found[one]}" for one in common.tolist())
     return _Cut(place[codes], names)
