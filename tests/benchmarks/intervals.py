@@ -21,7 +21,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import binom, norm
 
-from myia_sdk.certification.statistics import calibration, intervals, metrics
+from myia_sdk.certification.statistics import (
+    calibration,
+    differences,
+    intervals,
+    metrics,
+)
 
 ROWS = (20, 60, 200, 1000)
 VALUES = (0.5, 0.7, 0.9, 0.99)
@@ -159,6 +164,49 @@ def brier(
     return found, 1 - 2 * (value / 3 + 1 - value), False
 
 
+def better_area(
+    rng: np.random.Generator, n: int, value: float
+) -> tuple[intervals.Interval, float, bool]:
+    """Two scores of the same rows that share their signal; the first has less noise."""
+    truth = (np.arange(n) % 2).astype(int)
+    distance = 1.2 * math.sqrt(2) * norm.ppf(value) + 0.3
+    signal = rng.normal(size=n) + distance * truth
+    spreads = (0.5, 0.8)
+    both = [signal + rng.normal(size=n) * spread for spread in spreads]
+    areas = [norm.cdf(distance / math.sqrt(2 * (1 + one**2))) for one in spreads]
+    shares = [np.column_stack([-one, one]) for one in both]
+    found = differences.area_difference(*shares, (truth, truth))
+    return found.interval, areas[0] - areas[1], False
+
+
+def better_labels(
+    rng: np.random.Generator, n: int, value: float
+) -> tuple[intervals.Interval, float, bool]:
+    """Two models that are right on mostly the same rows, the second a little less."""
+    truth = (rng.random(n) < 0.3).astype(int)
+    truth[:2] = 0, 1
+    right = rng.random(n) < value
+    also = np.where(rng.random(n) < 0.9, right, rng.random(n) < value - 0.1)
+    first, second = (
+        metrics.Labels.of(truth, np.where(one, truth, 1 - truth))
+        for one in (right, also)
+    )
+    found = differences.label_difference("balanced_accuracy", first, second, rng)
+    return found.interval, 0.1 * 0.1, False
+
+
+def better_errors(
+    rng: np.random.Generator, n: int, value: float
+) -> tuple[intervals.Interval, float, bool]:
+    """Two models with errors in common, the second with more of its own."""
+    shared = rng.normal(size=n) * value
+    own = rng.normal(size=(2, n)) * np.array([[0.5], [0.7]])
+    first, second = shared + own
+    found = differences.error_difference("mae", first, second, np.zeros(n))
+    sizes = [math.sqrt(2 / math.pi * (value**2 + one**2)) for one in (0.5, 0.7)]
+    return found.interval, sizes[1] - sizes[0], False
+
+
 TRIALS: dict[str, tuple[Trial, int]] = {
     # The second number: 1 where the lower bound decides, -1 where the upper one does.
     "ROC AUC, half positive": (area(0.5), 1),
@@ -181,6 +229,9 @@ TRIALS: dict[str, tuple[Trial, int]] = {
     "MAE, t with 3 d.f.": (errors("mae", "t with 3 d.f."), -1),
     "MAE skill, normal": (skill("normal"), 1),
     "MAE skill, Laplace": (skill("Laplace"), 1),
+    "difference of ROC AUCs": (better_area, 1),
+    "difference of balanced accuracies": (better_labels, 1),
+    "difference of MAEs": (better_errors, 1),
     "calibration error": (calibrated, -1),
     "Brier skill": (brier, -1),
 }

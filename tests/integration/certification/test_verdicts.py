@@ -261,7 +261,7 @@ def test_copied_rows_are_counted_and_narrow_nothing(certify, cancer):
     assert (record.outcome, record.value) == (Outcome.FAILED, pytest.approx(2 / 3))
     assert thrice.verdict is WARNING
     assert "286 of 429 test rows are copies" in cap_of(thrice, "copies")
-    for check_id in ("performance", "beats-dummy", "calibration"):
+    for check_id in ("performance", "beats-dummy", "calibration", "per-class"):
         one, more = once.check(check_id), thrice.check(check_id)
         assert more.value == pytest.approx(one.value)
         assert more.ci_low == pytest.approx(one.ci_low, abs=1e-3), check_id
