@@ -238,7 +238,7 @@ def test_what_is_measured_with_and_by_whose_rules(environment, files, tmp_path):
 def test_a_certificate_by_the_old_rules_is_verified_and_said_to_be(
     environment, tmp_path
 ):
-    old = Path(__file__).parents[1] / "artifacts" / "rules-1.0.0"
+    old = Path(__file__).parents[1] / "helpers" / "old_rules"
     options = ("--key", str(old / "signing.pub.pem"))
     found = myia(
         "verify", str(old / "certificate.json"), *options, environment=environment

@@ -19,7 +19,7 @@ from myia_sdk.errors import (
 from tests.helpers.reports import STARTED, make_report
 
 #: Made by the release before the rules of 2.0.0, of a model of breast cancer data.
-OLD = Path(__file__).parents[3] / "artifacts" / "rules-1.0.0"
+OLD = Path(__file__).parents[3] / "helpers" / "old_rules"
 SUITE = "classifier-baseline"
 
 
