@@ -188,7 +188,7 @@ def require_level(certificate: Claims, least: int) -> None:
         names = ", ".join(map(str, wanting)) if isinstance(wanting, list) else ""
         raise LowAssuranceError(
             f"The certificate is of assurance level {level}; {least} is demanded."
-            + (f" Not given were: {names}." if names else "")
+            + (f" Not measured on: {names}." if names else "")
         )
 
 

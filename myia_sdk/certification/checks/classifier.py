@@ -16,7 +16,6 @@ from myia_sdk.certification.checks.predictions import (
     known_classes,
     labels,
     number,
-    predictions,
     probabilities,
     some_rows,
     train_predictions,
@@ -184,8 +183,11 @@ def per_class(context: CheckContext) -> Measurement:
         ci=worst.interval,
         n=worst.rows,
         outcome=outcome,
+        undecided=outcome is Outcome.WARNED,
         needed=needed,
-        message=" ".join(_about_classes(context, worst, scarce, absent, too_few)),
+        message=" ".join(
+            _about_classes(context, found, worst, scarce, absent, needed=too_few)
+        ),
         suggestions=(
             "Look at the rows of this class, and train with more of them.",
             "Weigh the classes, or move the threshold of the decision.",
@@ -222,26 +224,28 @@ def _absent(context: CheckContext) -> list[object]:
 
 def _about_classes(
     context: CheckContext,
+    found: list[_Recall],
     worst: _Recall,
     scarce: list[object],
     absent: list[object],
+    *,
     needed: int | None,
 ) -> Iterator[str]:
-    answered = set(predictions(context).tolist())
     known = set(known_classes(context).tolist())
-    unknown = worst.label not in known
-    never = worst.label not in answered
+    unknown = [one.label for one in found if one.label not in known]
+    never = [
+        one.label
+        for one in found
+        if math.isnan(one.precision) and one.label not in unknown
+    ]
     yield (
         f"Of class {worst.label!r}, {worst.share:.1%} of {worst.rows} rows are "
-        f"recognised"
-        + (
-            ", since the model does not know it."
-            if unknown
-            else ", since it is never predicted."
-            if never
-            else "."
-        )
+        "recognised."
     )
+    if unknown:
+        yield f"The model does not know the class {_named(unknown)}."
+    if never:
+        yield f"It never predicts the class {_named(never)}."
     if needed:
         yield f"Too few to tell: about {needed:,} would do."
     if scarce:
@@ -281,10 +285,7 @@ def train_test_gap(context: CheckContext) -> Measurement:
         _loss(before.interval.low, after.interval.high),
         _loss(before.interval.high, after.interval.low),
     )
-    outcome = context.thresholds.judge(gap, None)
-    may_be_chance = context.thresholds.judge(interval[0], None) is Outcome.PASSED
-    if outcome is Outcome.FAILED and may_be_chance:
-        outcome = Outcome.WARNED
+    outcome = context.thresholds.judge_problem(gap, interval)
     return Measurement(
         value=gap,
         ci=interval,

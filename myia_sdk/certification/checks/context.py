@@ -41,7 +41,8 @@ class Measurement:
     suggestions: tuple[str, ...] = ()
     #: Further numbers; made JSON by the runner.
     details: Mapping[str, object] = field(default_factory=dict)
-    #: How many observations would decide what these are too few for.
+    #: Whether these observations are too few to decide, and how many would do.
+    undecided: bool = False
     needed: int | None = None
     #: Error category, when the check knows it better than its outcome tells.
     category: str | None = None

@@ -36,7 +36,9 @@ class CheckRecord:
     ci_high: float | None = None
     #: How many observations ``value`` rests on.
     sample_size: int | None = None
-    #: How many would decide what these are too few for, ``None`` if they decide it.
+    #: Whether they are too few to decide between a pass and a failure.
+    undecided: bool = False
+    #: How many would decide it, ``None`` if they do, or no number would.
     needed: int | None = None
     #: Inputs of the request that it rests on: ``train``, ``sensitive``, ``baseline``.
     needs: tuple[str, ...] = ()
@@ -75,6 +77,7 @@ class CheckRecord:
             "ci_low": self.ci_low,
             "ci_high": self.ci_high,
             "sample_size": self.sample_size,
+            "undecided": self.undecided,
             "needed": self.needed,
             "needs": list(self.needs),
             "duration_ms": round(self.duration_ms, 3),
@@ -105,6 +108,7 @@ class CheckRecord:
             ci_low=reader.number("ci_low"),
             ci_high=reader.number("ci_high"),
             sample_size=reader.optional_integer("sample_size"),
+            undecided=reader.boolean("undecided", default=False),
             needed=reader.optional_integer("needed"),
             needs=reader.texts("needs"),
             duration_ms=reader.number("duration_ms") or 0.0,

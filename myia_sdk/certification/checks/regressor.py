@@ -113,6 +113,7 @@ def performance(context: CheckContext) -> Measurement:
         ci=found.interval,
         n=len(truth),
         outcome=outcome if needed else None,
+        undecided=needed is not None,
         needed=needed,
         message=(
             f"{metric} {found.value:.4g} "
@@ -147,10 +148,7 @@ def train_test_gap(context: CheckContext) -> Measurement:
         _growth(before.interval.high, after.interval.low),
         _growth(before.interval.low, after.interval.high),
     )
-    outcome = context.thresholds.judge(gap, None)
-    may_be_chance = context.thresholds.judge(interval[0], None) is not Outcome.FAILED
-    if outcome is Outcome.FAILED and may_be_chance:
-        outcome = Outcome.WARNED
+    outcome = context.thresholds.judge_problem(gap, interval)
     return Measurement(
         value=gap,
         ci=interval,

@@ -116,9 +116,7 @@ def _frame_hashes(features: Features) -> np.ndarray:
     from pandas.util import hash_pandas_object
 
     hashes = np.zeros(features.rows, dtype=np.uint64)
-    for start in range(0, features.rows, _HASHED_ROWS):
-        if not features.numeric:
-            break
+    for start in range(0, features.rows if features.numeric else 0, _HASHED_ROWS):
         end = min(start + _HASHED_ROWS, features.rows)
         # Plus 0, since -0 is 0; every NaN by the same bits.
         part = np.ascontiguousarray(features.take(slice(start, end)).numbers() + 0.0)

@@ -71,6 +71,15 @@ class Threshold:
             return Outcome.WARNED
         return Outcome.FAILED
 
+    def judge_problem(self, value: float, interval: tuple[float, float]) -> Outcome:
+        """Outcome of a problem found: it fails only where its whole interval does."""
+        low, high = interval
+        least = low if self.comparator in {"<=", "<"} else high
+        outcome = self.judge(value, None)
+        may_be_chance = self.judge(least, None) is not Outcome.FAILED
+        is_chance = outcome is Outcome.FAILED and may_be_chance
+        return Outcome.WARNED if is_chance else outcome
+
     def is_undecided(self, value: float, interval: tuple[float, float] | None) -> bool:
         """Tell whether the value would pass and its bound does not."""
         if self.passed is None or self.rule != "bound" or interval is None:

@@ -184,12 +184,15 @@ def _measured(spec: CheckSpec, measurement: Measurement) -> CheckRecord:
     threshold = measurement.threshold or spec.threshold
     value, interval = _finite(measurement.value), measurement.ci
     outcome, needed, more = measurement.outcome, measurement.needed, ""
+    undecided = measurement.undecided
     if (
         outcome is None
         and value is not None
         and threshold.is_undecided(value, interval)
     ):
         needed, more = _too_few(measurement, threshold, value)
+        # Where a value beyond the threshold is a warning, this is no more.
+        undecided = threshold.warned is None
     if outcome is None:
         if value is None:
             raise ValueError(
@@ -213,6 +216,7 @@ def _measured(spec: CheckSpec, measurement: Measurement) -> CheckRecord:
         ci_low=_finite(low),
         ci_high=_finite(high),
         sample_size=None if measurement.n is None else int(measurement.n),
+        undecided=undecided,
         needed=needed,
         needs=spec.check.needs,
         message=measurement.message + more,
@@ -226,10 +230,7 @@ def _measured(spec: CheckSpec, measurement: Measurement) -> CheckRecord:
 def _too_few(
     measurement: Measurement, threshold: Threshold, value: float
 ) -> tuple[int | None, str]:
-    """Say how many observations would decide, and count it where failing would.
-
-    Where a value beyond the threshold is a warning, too few observations are no more.
-    """
+    """Say how many observations would decide."""
     from myia_sdk.certification.statistics.intervals import rows_needed
 
     limit, interval = threshold.passed, measurement.ci
@@ -242,7 +243,7 @@ def _too_few(
     if needed is None:
         return None, " That is too close to the threshold to tell."
     said = f" Too few to tell: about {needed:,} would do, there are {measurement.n:,}."
-    return (needed if threshold.warned is None else None), said
+    return needed, said
 
 
 def _errored(spec: CheckSpec, error: Exception, run: Run) -> CheckRecord:

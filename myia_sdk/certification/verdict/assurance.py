@@ -25,7 +25,7 @@ class Assurance:
     #: 1 with test data alone; 2 where a check on training data was measured; 3 where
     #: checks on groups of people and against a baseline were measured as well.
     level: int
-    #: Inputs for want of which checks were skipped: ``train sensitive baseline``.
+    #: Inputs on which checks were skipped: ``train sensitive baseline``.
     missing: tuple[str, ...] = ()
 
     @classmethod

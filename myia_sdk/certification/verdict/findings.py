@@ -45,9 +45,9 @@ class Findings:
     #: ``A`` to ``F``; A and B are certified, C and D a warning, F failed.
     rating: str
     verdict: Verdict
-    #: Share of the suite's weight that was measured, level of assurance, and inputs for
-    #: want of which checks were skipped, see `Assurance`; ``None`` in reports by the
-    #: rules of 1.0.
+    #: Share of the suite's weight that was measured, level of assurance, and inputs on
+    #: which checks were skipped, see `Assurance`; ``None`` in reports by the rules of
+    #: 1.0.
     coverage: float | None = None
     level: int | None = None
     missing: tuple[str, ...] = ()

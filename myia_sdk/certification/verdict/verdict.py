@@ -233,7 +233,8 @@ def _demands(policy: Policy, assurance: Assurance) -> Iterator[str]:
         ways = "; ".join(INPUTS[name] for name in assurance.missing)
         yield (
             f"the assurance level is {assurance.level}; at least {policy.min_level} is "
-            f"demanded. Give {ways}."
+            f"demanded. "
+            + (f"Give {ways}." if ways else "The suite has no check for more.")
         )
 
 
@@ -241,7 +242,7 @@ def _weakness(record: CheckRecord) -> str:
     if record.severity is Severity.MINOR:
         return ""
     named = f"the {record.severity.value} check {record.id}"
-    if record.needed is not None:
+    if record.undecided:
         return f"{named} has too few observations"
     if record.outcome is Outcome.FAILED:
         return f"{named} failed"

@@ -323,7 +323,7 @@ def test_a_class_that_is_never_predicted_has_no_precision(store):
     low, high = wilson_interval(20, 40)
     assert classes["b"]["precision_interval"] == pytest.approx([low, high])
     assert record.outcome is Outcome.FAILED
-    assert "since it is never predicted" in record.message
+    assert "It never predicts the class 'c'." in record.message
 
 
 def test_a_failed_verdict_is_possible(store):

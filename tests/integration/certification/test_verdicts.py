@@ -164,6 +164,29 @@ def test_a_rare_class_that_is_missed_is_not_certified(certify, rare):
     assert classes["1"]["precision_interval"][0] < classes["1"]["precision"]
 
 
+def test_a_class_of_which_just_half_is_found_is_not_certified(certify):
+    """No number of rows tells a half from a half: it is undecided all the same."""
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1], [950, 50])
+    answers = np.concatenate([np.zeros(975, dtype=int), np.ones(25, dtype=int)])
+    report = certify(Predictions(truth, answers, data=rng.normal(size=(1000, 3))), None)
+    record = report.check("per-class")
+    assert (record.value, record.needed) == (0.5, None)
+    assert record.undecided
+    assert report.verdict is WARNING
+    assert "Of class 1, 50.0% of 50 rows" in cap_of(report, "per-class")
+
+
+def test_all_classes_that_are_never_predicted_are_named(certify):
+    truth = ["a", "b", "c"] * 20
+    rng = np.random.default_rng(0)
+    report = certify(
+        Predictions(truth, ["a"] * 60, data=rng.normal(size=(60, 3))), None
+    )
+    message = report.check("per-class").message
+    assert "It never predicts the class 'b', 'c'." in message
+
+
 def test_a_class_that_is_surely_missed_fails(certify, rare):
     X, _, model = rare
     more = np.flatnonzero((X[:, 0] + X[:, 1] > 2.2) & (X[:, 0] + X[:, 1] < 3.4))
@@ -209,7 +232,7 @@ def test_a_class_that_is_new_in_the_data_is_named(certify):
     record = report.check("per-class")
     assert (record.outcome, record.value) == (Outcome.FAILED, 0.0)
     assert "Of class 2, 0.0%" in record.message
-    assert "since it is never predicted" in record.message
+    assert "It never predicts the class 2." in record.message
 
 
 def test_what_was_not_measured_is_said(certify, cancer):
@@ -220,7 +243,9 @@ def test_what_was_not_measured_is_said(certify, cancer):
     assert (report.level, report.missing) == (1, ("train", "sensitive", "baseline"))
     assert 0.7 < report.coverage < 0.8
     assert "78% of the suite, assurance level 1 of 3" in report.render()
-    assert "not given: training data, groups of people, a baseline" in report.render()
+    assert (
+        "not measured on training data, groups of people, a baseline" in report.render()
+    )
     train = {"X": X_test, "y": y_test, "train": (X_train, y_train)}
     more = certify(model, train)
     assert (more.level, more.missing) == (2, ("sensitive", "baseline"))
@@ -388,6 +413,7 @@ def test_a_better_model_beats_its_baseline(certify, cancer, metric):
         "beats-baseline"
     )
     assert (same.outcome, same.value, same.needed) == (Outcome.WARNED, 0.0, None)
+    assert same.undecided
     assert same.ci_low < 0 < same.ci_high
 
 

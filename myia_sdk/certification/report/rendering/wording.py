@@ -34,7 +34,7 @@ ORIGINS = {
     "own": "rules of their own",
 }
 
-#: What is said of inputs that were not given.
+#: What is said of inputs on which checks were skipped.
 MISSING = {
     "train": "training data",
     "sensitive": "groups of people",
@@ -151,7 +151,7 @@ def _measured(report: Findings) -> str:
         return text
     text += f", assurance level {report.level} of 3"
     missing = ", ".join(MISSING.get(name, name) for name in report.missing)
-    return f"{text}; not given: {missing}" if missing else text
+    return f"{text}; not measured on {missing}" if missing else text
 
 
 def _usage(report: Findings) -> str:

@@ -163,6 +163,23 @@ def test_json_safe_of_what_json_cannot_hold():
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.parametrize(
+    ("value", "interval", "outcome"),
+    [
+        (0.05, (0.0, 0.3), Outcome.PASSED),
+        (0.15, (0.12, 0.3), Outcome.WARNED),
+        (0.40, (0.20, 0.6), Outcome.WARNED),
+        (0.40, (0.30, 0.6), Outcome.FAILED),
+    ],
+)
+def test_a_problem_fails_only_where_its_whole_interval_does(value, interval, outcome):
+    rule = Threshold(comparator="<=", passed=0.1, warned=0.25)
+    assert rule.judge_problem(value, interval) is outcome
+    turned = Threshold(comparator=">=", passed=-0.1, warned=-0.25)
+    low, high = interval
+    assert turned.judge_problem(-value, (-high, -low)) is outcome
+
+
 def test_a_report_about_something_else_is_not_signed():
     """Code of a model could replace the report by one about another model."""
     digest = "sha256:" + "a" * 64

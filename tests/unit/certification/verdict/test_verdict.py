@@ -254,11 +254,11 @@ GOOD = checks(*["passed"] * 40)
             "Not certified, for the major check failed-0 failed: why",
         ),
         (
-            replace(checks("warned")[0], needed=90),
+            replace(checks("warned")[0], undecided=True),
             "Not certified, for the major check warned-0 has too few observations: why",
         ),
         (
-            replace(checks("warned", severity=Severity.CRITICAL)[0], needed=90),
+            replace(checks("warned", severity=Severity.CRITICAL)[0], undecided=True),
             "Not certified, for the critical check warned-0 has too few observations",
         ),
     ],
@@ -281,7 +281,7 @@ def test_single_checks_keep_a_model_from_being_certified(record, text):
     [
         checks("warned")[0],
         checks("failed", severity=Severity.MINOR, category="QUALITY_ISSUE")[0],
-        replace(checks("warned", severity=Severity.MINOR)[0], needed=90),
+        replace(checks("warned", severity=Severity.MINOR)[0], undecided=True),
         checks("skipped", severity=Severity.CRITICAL)[0],
     ],
     ids=["major warned", "minor failed", "minor undecided", "critical skipped"],
@@ -381,6 +381,8 @@ def test_a_suite_may_demand_coverage_and_a_level():
         'training data: dataset={"X": X, '
     )
     assert "--train FILE" in found.reasons[1]
+    alone = judge(GOOD, Policy.from_record({"min_level": 2}))
+    assert alone.reasons[0].endswith("demanded. The suite has no check for more.")
     exact = Policy.from_record({"min_level": 1, "min_coverage": 40 / 42})
     assert judge(records, exact).verdict is Verdict.CERTIFIED
     with pytest.raises(SuiteError, match="'min_level' is 4; it must be 1, 2 or 3"):
