@@ -154,6 +154,9 @@ def _about_rules(document: Certificate) -> Iterator[str]:
         return
     origin = ORIGINS.get(document.suite_origin or "", "rules of unknown origin")
     yield f"By {document.suite}: {origin}."
+    overridden = document.extension.get("overridden")
+    if isinstance(overridden, list) and overridden:
+        yield f"The request changed {', '.join(map(str, overridden))}."
     yield (
         f"Measured was {document.coverage:.0%} of it, assurance level "
         f"{document.level} of 3."

@@ -269,7 +269,8 @@ class Settings(BaseSettings):
     myia_suites: str | None = option(
         None,
         "Suites that workers certify by; default: all.",
-        "name@version=sha256:digest, separated by commas; myia suite prints them",
+        "name@version=sha256:digest, separated by commas; "
+        "myia suite show prints the digest",
     )
     myia_submitter: str | None = option(
         None,

@@ -10,6 +10,7 @@ from myia_sdk.certification.certificate import Certificate, PublicKey, Signer
 from myia_sdk.certification.report import Report, compare
 from myia_sdk.certification.suites import load_suite
 from myia_sdk.certification.verdict import Verdict
+from myia_sdk.cli.certificates import _about_rules
 from myia_sdk.errors import (
     ComparisonError,
     LowAssuranceError,
@@ -71,6 +72,17 @@ def test_a_certificate_says_by_whose_rules_it_is(certified, signer):
     assert verify(found, signer, suite=f"{SUITE}@2.0.0", min_level=2).is_certified
     named = f"{SUITE}@2.0.0={suite.digest}"
     assert verify(found, signer, suite=named).is_certified
+
+
+def test_what_the_request_changed_is_said_by_whoever_verifies(certified):
+    changed = certified(suite_origin="changed", overridden=("latency", "slices"))
+    assert list(_about_rules(changed)) == [
+        f"By {SUITE}@2.0.0: an official name, but other checks or thresholds.",
+        "The request changed latency, slices.",
+        "Measured was 90% of it, assurance level 2 of 3.",
+        "Submitted by Ana <b>, as they say.",
+    ]
+    assert "The request" not in " ".join(_about_rules(certified()))
 
 
 @pytest.mark.parametrize(
